@@ -39,7 +39,6 @@ NETWORK_VARIABLES = (
 )
 
 _TAIL_BYTES = 64 * 1024
-_TAIL_LINES = 12
 _KILL_AFTER_S = 5.0
 
 
@@ -114,6 +113,7 @@ def run(
     timeout: float | None = None,
     check: bool = True,
     pass_fds: Sequence[int] = (),
+    end_with: signal.Signals = signal.SIGTERM,
 ) -> Completed:
     """Run a program to its end.
 
@@ -125,6 +125,7 @@ def run(
         timeout: seconds after which the whole process group is ended.
         check: raise when the status is not 0.
         pass_fds: file descriptors the program inherits.
+        end_with: what it is sent on a timeout or Ctrl-C, five seconds before it is killed.
 
     Raises:
         ProgramNotFound: it does not exist or may not be executed.
@@ -137,10 +138,10 @@ def run(
     try:
         streams = _Pump(process, stdin, on_line, output).until(started, timeout)
     except BaseException:
-        _end_group(process, output)
+        _end_group(process, output, end_with)
         raise
     if streams is None:
-        _end_group(process, output)
+        _end_group(process, output, end_with)
         raise ProgramTimeout(
             f"{_name(words)} did not end within {timeout:g} s", f"it was run as: {_shown(words)}"
         )
@@ -148,7 +149,7 @@ def run(
     done = Completed(words, process.returncode, stdout, stderr, time.monotonic() - started)
     if check and done.returncode != 0:
         tail = (stderr or stdout)[-_TAIL_BYTES:].decode("utf-8", "replace")
-        raise ProgramFailed(words, done.returncode, "\n".join(tail.splitlines()[-_TAIL_LINES:]))
+        raise ProgramFailed(words, done.returncode, tail)
     return done
 
 
@@ -258,9 +259,9 @@ class _Pump:
             self._on_line(line.decode("utf-8", "replace").rstrip("\r"))
 
 
-def _end_group(process: subprocess.Popen[bytes], output: Output) -> None:
+def _end_group(process: subprocess.Popen[bytes], output: Output, politely: signal.Signals) -> None:
     """End the process and all it started, first politely; returns when it is reaped."""
-    for sign in (signal.SIGTERM, signal.SIGKILL):
+    for sign in (politely, signal.SIGKILL):
         try:
             if output is Output.TERMINAL:
                 process.send_signal(sign)
