@@ -126,6 +126,26 @@ class _Survey:
                 remedy = "rebuild or drop the package that brings it"
                 self.corrupt.append(Violation("corrupt", path, entry.package, what, remedy))
 
+    def library(self, path: str, name: str) -> str | None:
+        """The real path of library `name` as the file at `path` finds it, or None."""
+        return find_library(self.tree, self.infos.get, path, self.infos[path], name)
+
+    def preloaded(self, path: str, name: str) -> bool:
+        """Whether whatever loads the library at `path` has itself found and loaded `name`.
+
+        ld.so searches for a name once per process, so a private library need not know
+        where its sisters lie if every program that uses it does.
+        """
+        soname = self.infos[path].soname
+        loaders = [
+            loader
+            for loader, info in self.infos.items()
+            if soname and soname in info.needed and self.library(loader, soname) == path
+        ]
+        return bool(loaders) and all(
+            name in self.infos[loader].needed and self.library(loader, name) for loader in loaders
+        )
+
     def package(self, path: str) -> str:
         entry = self.tree.get(path)
         return entry.package if entry else ""
@@ -136,7 +156,7 @@ def _loading(survey: _Survey, policy: Policy, path: str, info: ElfInfo) -> Itera
         return
     package = survey.package(path)
     for name in info.needed:
-        if find_library(survey.tree, survey.infos.get, path, info, name) is None:
+        if survey.library(path, name) is None and not survey.preloaded(path, name):
             yield Violation(
                 "needed",
                 path,

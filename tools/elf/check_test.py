@@ -161,6 +161,18 @@ def test_policy_allows_what_it_lists_and_lists_nothing_stale() -> None:
     ]
 
 
+def test_a_private_library_may_rely_on_what_all_its_programs_load() -> None:
+    program = Sample(needed=("libcore.so", "libshared.so"), runpath="/usr/lib/private")
+    tree = base() | {
+        "/usr/bin/one": elf(program),
+        "/usr/lib/private/libshared.so": elf(Sample(soname="libshared.so")),
+        "/usr/lib/private/libcore.so": elf(Sample(soname="libcore.so", needed=("libshared.so",))),
+    }
+    assert check(Tree(tree), Policy()).violations == ()
+    tree["/usr/bin/two"] = elf(Sample(needed=("libcore.so",), runpath="/usr/lib/private"))
+    assert rules(check(Tree(tree), Policy())) == [("needed", "/usr/lib/private/libcore.so")]
+
+
 def test_report_is_json_and_says_what_is_there() -> None:
     tree = base() | {"/usr/bin/su": file_entry(b"", 0o4755)}
     document = json.loads(json.dumps(check(Tree(tree), Policy()).as_json()))

@@ -2,8 +2,7 @@
 
 Rules followed: a name with a slash is a path; otherwise RUNPATH, else RPATH, then the
 default directories; a candidate of another machine or word size is passed over.
-Not followed: LD_LIBRARY_PATH, the cache, and RPATH inherited from the loading program,
-because a file in an image must say itself what it needs.
+Not followed: LD_LIBRARY_PATH, the cache, and RPATH inherited from the loading program.
 """
 
 from __future__ import annotations
