@@ -1,0 +1,27 @@
+"""The tools tree of the lock's package set `vm`, made when it is first asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tools.debian import fetch, lock, toolstree
+from tools.workspace import repo_root, store_dir
+
+LOCK = "os/packages/packages.lock"
+SET = "vm"
+
+
+def materialised(
+    lock_file: Path | None = None,
+    store: Path | None = None,
+    progress: fetch.ProgressCallback | None = None,
+) -> Path:
+    """The root of the tree; fetches packages into the store and unpacks them if need be.
+
+    Raises:
+        DebianError: a package cannot be had or unpacked.
+    """
+    packages = lock.load(lock_file or repo_root() / LOCK).subset(SET)
+    place = store or store_dir()
+    fetch.ensure(packages, place, progress)
+    return toolstree.materialise(packages, place)
