@@ -1,0 +1,1 @@
+"""What runs on machines: etcd, update, fleet. Each also runs alone."""

@@ -1,0 +1,1 @@
+"""Tests of more than one package: conformance, faults, boot, update, cluster, release."""
