@@ -6,7 +6,7 @@ umask, time zone, locale, host name, user, home and number of processors (`VARIA
 Then every artifact is compared by digest; what differs is handed to diffoscope.
 """
 
-from tools.reproduce._build import VARIATIONS, ReproduceError, Variation, build_varied
+from tools.reproduce._build import VARIATIONS, ReproduceError, Variation, build_varied, copy_tree
 from tools.reproduce._compare import Comparison, compare, explain
 
 __all__ = [
@@ -16,5 +16,6 @@ __all__ = [
     "Variation",
     "build_varied",
     "compare",
+    "copy_tree",
     "explain",
 ]

@@ -86,10 +86,8 @@ def copy_tree(root: Path, target: Path) -> None:
     if target.exists():
         shutil.rmtree(target)
     target.mkdir(parents=True)
-    listed = run(
-        ["git", "-C", root, "-c", f"safe.directory={root}", "ls-files", "-z", "-co"]
-        + ["--exclude-standard"]
-    )
+    git = ["git", "-C", str(root), "-c", f"safe.directory={root}"]
+    listed = run([*git, "ls-files", "-z", "-co", "--exclude-standard"])
     for name in sorted(set(filter(None, listed.text.split("\0")))):
         source = root / name
         if source.is_symlink() or source.is_file():

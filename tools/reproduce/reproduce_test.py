@@ -13,7 +13,7 @@ from tools.reproduce._build import Variation, _command, copy_tree
 
 def variation(**changes: object) -> Variation:
     fields = {name: getattr(VARIATIONS[1], name) for name in Variation.__slots__}
-    return Variation(**{**fields, **changes})  # type: ignore[arg-type]
+    return Variation(**{**fields, **changes})
 
 
 def tree_with_probe(tmp_path: Path) -> Path:
@@ -63,7 +63,7 @@ def test_copy_takes_the_work_tree_as_git_sees_it(tmp_path: Path) -> None:
     for name, text in {".gitignore": "*.o\n", "sub/kept": "1", "junk.o": "2", "gone": "3"}.items():
         (root / name).write_text(text)
     (root / "link").symlink_to("sub/kept")
-    git = ["git", "-C", root, "-c", "user.name=t", "-c", "user.email=t@example.org"]
+    git = ["git", "-C", str(root), "-c", "user.name=t", "-c", "user.email=t@example.org"]
     run([*git, "init", "-q"])
     run([*git, "add", "."])
     (root / "gone").unlink()

@@ -23,7 +23,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,10 +83,11 @@ def run_step(spec: StepSpec, store: Path, say: Callable[[str], None]) -> None:
         StrakeError: with a message that names the step or the package at fault.
     """
     started = time.monotonic()
-    tree_packages = lock.load_subset(spec.tools)
-    deb_packages = tuple(p for path in spec.debs for p in lock.load_subset(path))
-    tree = toolstree.materialise(tree_packages, store, say)
-    debs = fetch.ensure(deb_packages, store, say)
+    tree_packages = lock.load_packages(spec.tools)
+    deb_packages = _union(lock.load_packages(path) for path in spec.debs)
+    reporter = _fetch_reporter(say)
+    debs = fetch.ensure(deb_packages, store, reporter)
+    tree = toolstree.materialise(tree_packages, store, reporter, _unpack_reporter(say))
     spec.out.mkdir(parents=True, exist_ok=True)
     (store / "work").mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="step-", dir=store / "work"))
@@ -97,6 +98,37 @@ def run_step(spec: StepSpec, store: Path, say: Callable[[str], None]) -> None:
     finally:
         _remove(work)
     say(f"done in {time.monotonic() - started:.1f} s")
+
+
+def _union(sets: Iterable[Iterable[lock.LockedPackage]]) -> tuple[lock.LockedPackage, ...]:
+    """All packages of some sets, each once, by name."""
+    by_name = {package.name: package for packages in sets for package in packages}
+    return tuple(by_name[name] for name in sorted(by_name))
+
+
+def _unpack_reporter(say: Callable[[str], None]) -> toolstree.Note:
+    """Say how far the making of a tools tree is, every 20 packages."""
+
+    def report(done: int, total: int) -> None:
+        if done % 20 == 0 or done == total:
+            say(f"tools tree: {done} of {total} packages")
+
+    return report
+
+
+def _fetch_reporter(say: Callable[[str], None]) -> Callable[[fetch.Progress], None]:
+    """Say how far a fetch is, about once a second."""
+    last = time.monotonic()
+
+    def report(progress: fetch.Progress) -> None:
+        nonlocal last
+        if time.monotonic() - last < 1.0 and progress.files_done < progress.files:
+            return
+        last = time.monotonic()
+        done, total = progress.bytes_done >> 20, progress.bytes >> 20
+        say(f"fetch {done} of {total} MiB, {progress.files_done} of {progress.files} packages")
+
+    return report
 
 
 def _prepare(
@@ -114,7 +146,7 @@ def _prepare(
         "name": spec.name,
         "params": spec.params,
         "inputs": sorted(spec.inputs),
-        "packages": [package.as_json() for package in packages],
+        "packages": [package.as_dict() for package in packages],
         "epoch": spec.epoch,
     }
     description.write_text(json.dumps(content, sort_keys=True))
