@@ -68,7 +68,9 @@ def fetch_suite(
         note(f"{suite.name}: packages of {arch}")
         file = verified.files.get(f"{COMPONENT}/binary-{arch}/Packages.xz")
         if file is None:
-            raise SignatureError(f"{suite.name}: the release file names no packages of {arch}")
+            raise SignatureError(
+                f"{suite.name}: the release file names no packages of {arch}"
+            )
         parts.append(_index(base, file, verified.by_hash, transport, store, suite.name))
     locked = LockedSuite(suite.name, hashlib.sha256(signed).hexdigest(), verified.epoch)
     return SuiteIndex(suite, locked, text, "\n\n".join(parts))
@@ -119,4 +121,6 @@ def _decompressed(data: bytes, file: release.IndexFile, what: str) -> str:
         text = lzma.LZMADecompressor().decompress(data, _INDEX_LIMIT)
         return text.decode("utf-8").strip("\n")
     except (lzma.LZMAError, UnicodeDecodeError) as error:
-        raise MirrorError(f"{what}: {file.path} cannot be read: {error}", MEND) from error
+        raise MirrorError(
+            f"{what}: {file.path} cannot be read: {error}", MEND
+        ) from error

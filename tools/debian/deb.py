@@ -28,9 +28,10 @@ _OUT = 1 << 20
 
 
 class _Decompressor(Protocol):
-    eof: bool
+    @property
+    def eof(self) -> bool: ...
 
-    def decompress(self, data: bytes, max_length: int = ...) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
 
 
 class Deb:
@@ -76,7 +77,11 @@ class Deb:
 
     @contextmanager
     def _tar(self, stem: str) -> Iterator[tarfile.TarFile]:
-        found = [name for name in self._members if name == stem or name.startswith(f"{stem}.")]
+        found = [
+            name
+            for name in self._members
+            if name == stem or name.startswith(f"{stem}.")
+        ]
         if len(found) != 1:
             raise DebError(f"{self.path.name} has {len(found)} {stem} members, not 1")
         offset, size = self._members[found[0]]
@@ -91,7 +96,13 @@ class Deb:
 def _explained(path: Path) -> Iterator[None]:
     try:
         yield
-    except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, UnicodeDecodeError) as error:
+    except (
+        tarfile.TarError,
+        lzma.LZMAError,
+        zlib.error,
+        EOFError,
+        UnicodeDecodeError,
+    ) as error:
         raise DebError(f"{path.name} is damaged: {error}") from error
     except OSError as error:
         if error.filename not in (None, str(path), path):
@@ -164,7 +175,7 @@ def _plain(source: _Window, suffix: str, path: Path) -> IO[bytes]:
     if suffix == ".xz":
         return _Stream(source, lzma.LZMADecompressor())  # type: ignore[return-value]
     if suffix == ".gz":
-        return _Stream(source, zlib.decompressobj(31))  # type: ignore[arg-type, return-value]
+        return _Stream(source, zlib.decompressobj(31))  # type: ignore[return-value]
     if suffix == ".bz2":
         return _Stream(source, bz2.BZ2Decompressor())  # type: ignore[return-value]
     if suffix == ".zst":

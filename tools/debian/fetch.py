@@ -7,7 +7,6 @@ that sends anything else is passed over for the next one.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from tools.debian import mirrors, settings, store as stores
-from tools.debian.errors import MirrorError, MissingError, PackageError
+from tools.debian import mirrors, settings
+from tools.debian import store as stores
+from tools.debian.errors import MirrorError, MissingError, PackageError, StoreError
 from tools.debian.lock import LockedPackage
 from tools.debian.transport import MEND, Transport
 
@@ -59,8 +59,12 @@ def ensure(
         StoreError: the store cannot be written.
     """
     wanted = sorted(packages, key=lambda package: package.name)
-    found = {package.name: stores.blob_path(store, package.sha256) for package in wanted}
-    missing = [package for package in wanted if not _present(found[package.name], package)]
+    found = {
+        package.name: stores.blob_path(store, package.sha256) for package in wanted
+    }
+    missing = [
+        package for package in wanted if not _present(found[package.name], package)
+    ]
     if missing:
         chosen = choice or mirrors.choose(store, env)
         transport = Transport(settings.proxies(store, env))
@@ -81,7 +85,10 @@ def fetch_all(
     ordered = sorted(missing, key=lambda package: (-package.size, package.name))
     with ThreadPoolExecutor(WORKERS, "fetch") as pool:
         jobs = {
-            pool.submit(_Download(package, targets[package.name], transport, tally, stop).run, choice)
+            pool.submit(
+                _Download(package, targets[package.name], transport, tally, stop).run,
+                choice,
+            )
             for package in ordered
         }
         try:
@@ -100,10 +107,15 @@ class Stopped(MirrorError):
 class _Tally:
     """Counts what has arrived, for the progress callback."""
 
-    def __init__(self, packages: Sequence[LockedPackage], report: ProgressCallback | None) -> None:
+    def __init__(
+        self, packages: Sequence[LockedPackage], report: ProgressCallback | None
+    ) -> None:
         self._report = report
         self._mutex = threading.Lock()
-        self._files, self._bytes = len(packages), sum(package.size for package in packages)
+        self._files, self._bytes = (
+            len(packages),
+            sum(package.size for package in packages),
+        )
         self._files_done = self._bytes_done = 0
 
     def add(self, name: str, count: int, files: int = 0) -> None:
@@ -112,7 +124,13 @@ class _Tally:
             self._files_done += files
             if self._report is not None:
                 self._report(
-                    Progress(name, self._files_done, self._files, self._bytes_done, self._bytes)
+                    Progress(
+                        name,
+                        self._files_done,
+                        self._files,
+                        self._bytes_done,
+                        self._bytes,
+                    )
                 )
 
 
@@ -199,7 +217,7 @@ class _Download:
         try:
             with stores.explained(self._target):
                 file.write(chunk)
-        except stores.StoreError:
+        except StoreError:
             stores.discard(file)
             raise
 
@@ -216,7 +234,7 @@ class _Download:
         with stores.explained(self._target):
             file.flush()
             file.seek(0)
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+            found = stores.stream_sha256(file)
             size = file.tell()
         package = self._package
         if (found, size) == (package.sha256, package.size):

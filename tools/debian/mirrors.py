@@ -69,7 +69,9 @@ class Choice:
     @property
     def debian(self) -> DebianMirror | None:
         """The mirror that has indices, if there is one."""
-        return next((item for item in self.mirrors if isinstance(item, DebianMirror)), None)
+        return next(
+            (item for item in self.mirrors if isinstance(item, DebianMirror)), None
+        )
 
 
 def choose(
@@ -81,7 +83,10 @@ def choose(
         MirrorError: no place names one, or one cannot be understood.
     """
     for origin, values in settings.layers(store, env):
-        content, debian = values.get(settings.CONTENT, ""), values.get(settings.DEBIAN, "")
+        content, debian = (
+            values.get(settings.CONTENT, ""),
+            values.get(settings.DEBIAN, ""),
+        )
         found: list[ContentMirror | DebianMirror] = []
         if content:
             found.append(ContentMirror(_absolute(content)))

@@ -58,7 +58,9 @@ def verify(
             ],
             check=False,
         )
-        status = [line.split()[1:] for line in done.text.splitlines() if "[GNUPG:]" in line]
+        status = [
+            line.split()[1:] for line in done.text.splitlines() if "[GNUPG:]" in line
+        ]
         _judge(status, what)
         return (home / "text").read_text("utf-8")
 
@@ -69,7 +71,9 @@ def dearmour(path: Path) -> bytes:
         text = path.read_text("ascii")
         body = text[text.index(_BEGIN) : text.index(_END)].replace("\r", "")
         lines = body.split("\n\n", 1)[1].split()
-        return base64.b64decode("".join(line for line in lines if not line.startswith("=")), None, True)
+        return base64.b64decode(
+            "".join(line for line in lines if not line.startswith("=")), None, True
+        )
     except (OSError, ValueError, IndexError, binascii.Error) as error:
         raise SignatureError(f"{path} is not an armoured public key") from error
 
@@ -84,8 +88,14 @@ def _judge(status: Sequence[Sequence[str]], what: str) -> None:
         )
     expired = words & {"EXPKEYSIG", "REVKEYSIG", "EXPSIG"}
     if not signers or "GOODSIG" not in words:
-        unknown = sorted({line[1] for line in status if line and line[0] == "NO_PUBKEY"})
-        why = "by an expired or revoked key" if expired else f"by {', '.join(unknown) or 'nobody'}"
+        unknown = sorted(
+            {line[1] for line in status if line and line[0] == "NO_PUBKEY"}
+        )
+        why = (
+            "by an expired or revoked key"
+            if expired
+            else f"by {', '.join(unknown) or 'nobody'}"
+        )
         raise SignatureError(
             f"{what}: signed {why}, not by a key in os/packages/keys",
             "check the mirror; new archive keys are added to os/packages/keys by hand",

@@ -35,8 +35,16 @@ def content_path(sha256: str) -> Path:
 
 def file_sha256(path: Path) -> str:
     """Hash of a file's content. Raises OSError."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with path.open("rb", buffering=0) as file:
+        return stream_sha256(file)
+
+
+def stream_sha256(stream: IO[bytes]) -> str:
+    """Hash of what is left of a stream. Raises OSError."""
+    digest = hashlib.sha256()
+    while data := stream.read(CHUNK):
+        digest.update(data)
+    return digest.hexdigest()
 
 
 @contextmanager
@@ -101,7 +109,9 @@ def explained(path: Path) -> Iterator[None]:
                 "free some, or set XDG_CACHE_HOME to a larger disk; the build goes on from there",
             ) from error
         reason = (error.strerror or str(error)).lower()
-        raise StoreError(f"cannot write {path}: {reason}", "check its permissions") from error
+        raise StoreError(
+            f"cannot write {path}: {reason}", "check its permissions"
+        ) from error
 
 
 @contextmanager

@@ -2,33 +2,32 @@
 
 Paths are made to fit a merged /usr: what a package puts into `/bin`, `/sbin` or `/lib*`
 goes below `/usr`. Ownership is not kept, and neither are set-id bits: a tree in a cache
-must not lend anybody's rights. Devices are left out. Times are one given time.
+must not lend anybody's rights. Files are read-only, directories 0755 until they are sealed,
+devices are left out, and all times are one given time.
+
+Packages may come in any order and from several threads: the result is the same, since no
+two of them may hold different things under one path.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import posixpath
 import tarfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tools.debian.deb import Deb
-from tools.debian.errors import DebError
+from tools.debian.errors import DebError, DebianError
+from tools.debian.manifest import Entry
 from tools.debian.store import explained
 
 MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 
 _COPY = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """A member that was left out, and why."""
-
-    path: str
-    reason: str
+_DIRECTORY = 0o555
 
 
 def clean_path(name: str, package: str) -> str:
@@ -51,106 +50,175 @@ def members(deb: Deb) -> Iterator[tuple[str, tarfile.TarInfo, tarfile.TarFile]]:
     with deb.data() as tar:
         for member in tar:
             path = clean_path(member.name, deb.path.name)
+            if path in MERGED and member.isdir():
+                path = f"usr/{path}"
             if path:
                 yield path, member, tar
 
 
-def unpack(deb: Deb, tree: Path, mtime: int) -> None:
-    """Add one package's files to a tree, replacing what is there.
+class Unpacker:
+    """A tree that is being made, and what is in it so far."""
 
-    Directories stay writable until `unpack` of all packages is done. Links are created as
-    they are, but nothing is ever written through one: every parent must be a directory.
+    def __init__(self, tree: Path, mtime: int, skip: Sequence[str] = ()) -> None:
+        """`skip` holds prefixes of paths to leave out."""
+        self._tree, self._mtime, self._skip = os.fspath(tree), mtime, tuple(skip)
+        self._entries: dict[str, Entry] = {}
+        self._owners: dict[str, str] = {}
+        self._mutex = threading.RLock()
+        self._stopped = False
 
-    Raises:
-        DebError: the package is damaged or a member would leave the tree.
-        StoreError: the tree cannot be written.
-    """
-    writer = _Writer(tree, mtime, deb.path.name)
-    for path, member, tar in members(deb):
-        with explained(tree / path):
-            writer.add(path, member, tar)
+    def add(self, deb: Deb, package: str) -> None:
+        """Add one package's files.
 
+        Raises:
+            DebError: it is damaged, a member would leave the tree or be written through a
+                link, or another package holds something else under the same path.
+            StoreError: the tree cannot be written.
+        """
+        for path, member, tar in members(deb):
+            if self._stopped:
+                raise DebianError("stopped")
+            if path.startswith(self._skip):
+                continue
+            with explained(Path(self._tree, path)):
+                self._member(path, member, tar, package)
 
-class _Writer:
-    """Writes members of one package; remembers which parents it has checked."""
+    def stop(self) -> None:
+        """Let every `add` end at its next member."""
+        self._stopped = True
 
-    def __init__(self, tree: Path, mtime: int, package: str) -> None:
-        self._tree, self._mtime, self._package = os.fspath(tree), mtime, package
-        self._checked: set[str] = {""}
+    def has(self, path: str) -> bool:
+        """Whether the path is there."""
+        return path in self._entries
 
-    def add(self, path: str, member: tarfile.TarInfo, tar: tarfile.TarFile) -> None:
-        full = f"{self._tree}/{path}"
-        self._parent(posixpath.dirname(path))
+    def entries(self) -> list[Entry]:
+        """All paths, as they will be once the tree is sealed."""
+        return list(self._entries.values())
+
+    def directory(self, path: str, owner: str = "layout") -> None:
+        """Make a directory and those above it. Raises DebError on a conflict."""
+        known = self._entries.get(path)
+        if known is not None and known.kind == "d":
+            return
+        if parent := posixpath.dirname(path):
+            self.directory(parent, owner)
+        # One step for all threads: nobody may see a directory that is not there yet.
+        with self._mutex:
+            if self._claim(Entry(path, "d", _DIRECTORY, 0, ""), owner):
+                os.mkdir(f"{self._tree}/{path}", 0o755)
+
+    def link(self, path: str, target: str, owner: str = "layout") -> None:
+        """Make a symbolic link. Raises DebError on a conflict."""
+        self._above(path, owner)
+        if self._claim(Entry(path, "l", 0o777, 0, target), owner):
+            full = f"{self._tree}/{path}"
+            os.symlink(target, full)
+            os.utime(full, (self._mtime, self._mtime), follow_symlinks=False)
+
+    def file(self, path: str, content: bytes, owner: str = "layout") -> None:
+        """Make a file, mode 0444. Raises DebError on a conflict."""
+        self._above(path, owner)
+        digest = hashlib.sha256(content).hexdigest()
+        if self._claim(Entry(path, "f", 0o444, len(content), digest), owner):
+            self._write(path, 0o444, iter([content]))
+
+    def _member(
+        self, path: str, member: tarfile.TarInfo, tar: tarfile.TarFile, package: str
+    ) -> None:
         if member.isdir():
-            self._directory(path, full, member)
+            self.directory(path, package)
         elif member.issym():
-            self._link(path, full, member)
+            self.link(path, member.linkname, package)
         elif member.islnk():
-            source = clean_path(member.linkname, self._package)
-            self._parent(posixpath.dirname(source))
-            _remove(full)
-            os.link(f"{self._tree}/{source}", full, follow_symlinks=False)
+            self._hard_link(path, member, package)
         elif member.isfile():
-            self._file(full, member, tar)
+            self._regular(path, member, tar, package)
 
-    def _parent(self, path: str) -> None:
-        if path in self._checked:
-            return
-        self._parent(posixpath.dirname(path))
-        full = f"{self._tree}/{path}"
+    def _hard_link(self, path: str, member: tarfile.TarInfo, package: str) -> None:
+        source = clean_path(member.linkname, package)
+        known = self._entries.get(source)
+        if known is None or known.kind != "f" or self._owners[source] != package:
+            raise DebError(
+                f"{package}: {path} is a hard link to {source}, no file of its own"
+            )
+        self._above(path, package)
+        if self._claim(
+            Entry(path, "f", known.mode, known.size, known.content), package
+        ):
+            os.link(
+                f"{self._tree}/{source}", f"{self._tree}/{path}", follow_symlinks=False
+            )
+
+    def _regular(
+        self, path: str, member: tarfile.TarInfo, tar: tarfile.TarFile, package: str
+    ) -> None:
+        self._above(path, package)
+        mode = member.mode & 0o555
+        # The hash is known only at the end: claim the path first, then say what it holds.
+        blank = Entry(path, "f", mode, member.size, "")
+        fresh = self._claim(blank, package)
+        pieces = _pieces(member, tar, package)
+        digest = self._write(path, mode, pieces) if fresh else _hash(pieces)
+        with self._mutex:
+            known = self._entries[path]
+            if known.content not in ("", digest):
+                self._conflict(path, package)
+            self._entries[path] = Entry(path, "f", mode, member.size, digest)
+
+    def _write(self, path: str, mode: int, pieces: Iterator[bytes]) -> str:
+        digest = hashlib.sha256()
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(f"{self._tree}/{path}", flags, 0o600)
         try:
-            os.mkdir(full, 0o755)
-        except FileExistsError:
-            if os.path.islink(full) or not os.path.isdir(full):
-                raise DebError(
-                    f"{self._package}: {path} is not a directory, but has files below it"
-                ) from None
-        self._checked.add(path)
-
-    def _directory(self, path: str, full: str, member: tarfile.TarInfo) -> None:
-        # A link in the place of a directory stays: that is how a merged /usr looks.
-        try:
-            os.mkdir(full)
-            os.chmod(full, (member.mode & 0o777) | 0o700)
-        except FileExistsError:
-            if not os.path.isdir(full):
-                raise DebError(f"{self._package}: {path} is there and not a directory") from None
-
-    def _link(self, path: str, full: str, member: tarfile.TarInfo) -> None:
-        if os.path.isdir(full) and not os.path.islink(full):
-            return
-        _remove(full)
-        os.symlink(member.linkname, full)
-        os.utime(full, (self._mtime, self._mtime), follow_symlinks=False)
-
-    def _file(self, full: str, member: tarfile.TarInfo, tar: tarfile.TarFile) -> None:
-        content = tar.extractfile(member)
-        if content is None:
-            raise DebError(f"{self._package}: {member.name} has no content")
-        _remove(full)
-        fd = os.open(full, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        try:
-            left = member.size
-            while left:
-                data = content.read(min(left, _COPY))
-                if not data:
-                    raise DebError(f"{self._package} is damaged: {member.name} ends early")
-                left -= len(data)
-                _write_all(fd, data)
-            os.fchmod(fd, member.mode & 0o777 & ~0o222)
+            for piece in pieces:
+                digest.update(piece)
+                view = memoryview(piece)
+                while view:
+                    view = view[os.write(fd, view) :]
+            os.fchmod(fd, mode)
             os.utime(fd, (self._mtime, self._mtime))
         finally:
             os.close(fd)
+        return digest.hexdigest()
+
+    def _above(self, path: str, owner: str) -> None:
+        if parent := posixpath.dirname(path):
+            self.directory(parent, owner)
+
+    def _claim(self, entry: Entry, owner: str) -> bool:
+        """True when the path was free; False when the same is there already."""
+        with self._mutex:
+            known = self._entries.get(entry.path)
+            if known is None:
+                self._entries[entry.path] = entry
+                self._owners[entry.path] = owner
+                return True
+        same_file = known.kind == entry.kind == "f" and known.size == entry.size
+        if known != entry and not (same_file and known.mode == entry.mode):
+            self._conflict(entry.path, owner)
+        return False
+
+    def _conflict(self, path: str, owner: str) -> None:
+        raise DebError(
+            f"packages {self._owners[path]} and {owner} hold different things at {path}",
+            "they cannot be in one set: correct os/packages/packages.toml",
+        )
 
 
-def _write_all(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
+def _pieces(
+    member: tarfile.TarInfo, tar: tarfile.TarFile, package: str
+) -> Iterator[bytes]:
+    content, left = tar.extractfile(member), member.size
+    while left and content is not None:
+        data = content.read(min(left, _COPY))
+        if not data:
+            raise DebError(f"{package} is damaged: {member.name} ends early")
+        left -= len(data)
+        yield data
 
 
-def _remove(full: str) -> None:
-    try:
-        os.unlink(full)
-    except FileNotFoundError:
-        pass
+def _hash(pieces: Iterator[bytes]) -> str:
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()

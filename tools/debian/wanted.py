@@ -100,10 +100,14 @@ def load(path: Path) -> Wanted:
 def _wanted(data: _Table) -> Wanted:
     groups = _table(data, "groups")
     sets = _table(data, "sets")
-    suites = tuple(Suite(item["name"], item["archive"]) for item in _tables(data, "suite"))
+    suites = tuple(
+        Suite(item["name"], item["archive"]) for item in _tables(data, "suite")
+    )
     for suite in suites:
         if suite.archive not in ARCHIVES:
-            raise ValueError(f"suite {suite.name}: archive is not one of {', '.join(ARCHIVES)}")
+            raise ValueError(
+                f"suite {suite.name}: archive is not one of {', '.join(ARCHIVES)}"
+            )
     return Wanted(
         suites=suites,
         sets=_ordered(tuple(_set(name, sets[name], groups) for name in sorted(sets))),
@@ -150,7 +154,9 @@ def _ordered(sets: tuple[WantedSet, ...]) -> tuple[WantedSet, ...]:
     # What a set below takes as given is given to the sets on it too.
     below = {item.name: item.omit for item in sets}
     whole = [
-        replace(item, omit=tuple(sorted({*item.omit, *below[item.on]}))) if item.on else item
+        replace(item, omit=tuple(sorted({*item.omit, *below[item.on]})))
+        if item.on
+        else item
         for item in sets
     ]
     return tuple(sorted(whole, key=lambda item: (bool(item.on), item.name)))
