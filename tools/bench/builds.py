@@ -51,7 +51,7 @@ def cold(root: Path, work: Path, say: Callable[[str], None]) -> list[Row]:
     env = {**os.environ, "XDG_CACHE_HOME": str(cache)}
     with _copy(root, work) as tree:
         kernel = _timed(tree, KERNEL, env, say)
-        for name in ("sha256", "tools"):
+        for name in ("store", "tools"):
             _remove(cache / "strake/named/strake" / name)
         rest = _timed(tree, IMAGE, env, say)
     _remove(cache)

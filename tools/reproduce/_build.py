@@ -124,7 +124,7 @@ def _environment(
         **network_env(env),
         "HOME": str(home),
         "XDG_CACHE_HOME": str(base / "cache"),
-        "STRAKE_MIRROR": str(store_dir(env)),
+        "STRAKE_MIRROR": str(store_dir(env) / "store"),
         "TZ": variation.timezone,
         "LC_ALL": variation.locale,
     }

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tools.debian import toolstree
+from tools.debian.store import blob_path
 from tools.proc import ProgramFailed
 from tools.sandbox import step
 from tools.sandbox.step import StepError, StepSpec, run_step
@@ -46,7 +47,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "tools.json").write_text("[]")
     body = b" package"
     digest = hashlib.sha256(body).hexdigest()
-    blob = tmp_path / "store/sha256" / digest[:2] / digest
+    blob = blob_path(tmp_path / "store", digest)
     blob.parent.mkdir(parents=True)
     blob.write_bytes(body)
     package = {
