@@ -18,7 +18,7 @@ import os
 import shutil
 import stat
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
@@ -55,6 +55,8 @@ def materialise(
     store: Path,
     progress: fetch.ProgressCallback | None = None,
     note: Note | None = None,
+    *,
+    env: Mapping[str, str] = os.environ,
 ) -> Path:
     """The tree of these packages, made if it is not there, with what it needs fetched.
 
@@ -69,7 +71,7 @@ def materialise(
     tree = tree_path(chosen, store)
     if _marked(tree):
         return tree
-    debs = fetch.ensure(chosen, store, progress)
+    debs = fetch.ensure(chosen, store, progress, env=env)
     with stores.exclusive(tree.with_suffix(".lock")):
         if not _marked(tree) and not _vouched_again(tree):
             _make(chosen, debs, tree, note)

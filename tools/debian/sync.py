@@ -1,0 +1,118 @@
+"""A mirror of one's own: every file the lock names, by hash, in a directory.
+
+Such a directory, or a web server before it, is all a build needs (`STRAKE_MIRROR`): it works
+offline, and it outlives Debian's removal of superseded packages. Files of other locks stay:
+one directory serves every release that was ever synced to it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.debian import fetch, mirrors, settings
+from tools.debian import store as stores
+from tools.debian.errors import StoreError
+from tools.debian.lock import LockedPackage
+from tools.debian.transport import Transport
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What a sync did. Counts packages; `bytes` is what the lock's packages take in all."""
+
+    total: int
+    kept: int
+    copied: int
+    fetched: int
+    mended: tuple[str, ...]
+    bytes: int
+
+    def __str__(self) -> str:
+        mended = f", {len(self.mended)} damaged replaced" if self.mended else ""
+        return (
+            f"{self.total} packages, {self.bytes / 1e6:.0f} MB: {self.kept} were there,"
+            f" {self.copied} copied, {self.fetched} fetched{mended}"
+        )
+
+
+def sync(
+    packages: Iterable[LockedPackage],
+    directory: Path,
+    store: Path,
+    progress: fetch.ProgressCallback | None = None,
+    *,
+    choice: mirrors.Choice | None = None,
+    env: Mapping[str, str] = os.environ,
+) -> Synced:
+    """Fill a directory with the packages, verifying every file that is there already.
+
+    Raises:
+        MirrorError: no mirror is known or none answers.
+        PackageError: a package is not on the mirror, or is not what the lock says.
+        StoreError: the directory cannot be written.
+    """
+    wanted = sorted(packages, key=lambda package: package.name)
+    with stores.explained(directory / "sha256"):
+        (directory / "sha256").mkdir(parents=True, exist_ok=True)
+    targets = {
+        item.name: directory / stores.content_path(item.sha256) for item in wanted
+    }
+    with ThreadPoolExecutor(fetch.WORKERS, "verify") as pool:
+        states = list(pool.map(lambda item: _state(targets[item.name], item), wanted))
+    damaged = [
+        item for item, state in zip(wanted, states, strict=True) if state == "damaged"
+    ]
+    for package in damaged:
+        with stores.explained(targets[package.name]):
+            targets[package.name].unlink()
+    missing = [
+        item for item, state in zip(wanted, states, strict=True) if state != "good"
+    ]
+    left = [item for item in missing if not _copy(item, store, targets[item.name])]
+    if left:
+        chosen = choice or mirrors.choose(store, env)
+        transport = Transport(settings.proxies(store, env))
+        fetch.fetch_all(left, targets, chosen, transport, progress)
+    return Synced(
+        total=len(wanted),
+        kept=len(wanted) - len(missing),
+        copied=len(missing) - len(left),
+        fetched=len(left),
+        mended=tuple(package.name for package in damaged),
+        bytes=sum(package.size for package in wanted),
+    )
+
+
+def _state(path: Path, package: LockedPackage) -> str:
+    """`good`, `damaged` or `absent`."""
+    try:
+        good = path.stat().st_size == package.size
+        return (
+            "good" if good and stores.file_sha256(path) == package.sha256 else "damaged"
+        )
+    except FileNotFoundError:
+        return "absent"
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _copy(package: LockedPackage, store: Path, target: Path) -> bool:
+    """Copy a package that the store has; False when it has none that is whole."""
+    source = stores.blob_path(store, package.sha256)
+    if _state(source, package) != "good":
+        return False
+    with stores.partial(target, package.sha256) as file:
+        try:
+            with stores.explained(target), source.open("rb") as content:
+                file.truncate(0)
+                while data := content.read(stores.CHUNK):
+                    file.write(data)
+        except StoreError:
+            stores.discard(file)
+            raise
+        stores.publish(file, target)
+    return True
