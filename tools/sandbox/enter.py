@@ -150,8 +150,11 @@ def loopback_up() -> None:
         fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP))
 
 
-def bind_tree(tree: str, new: str, generated: dict[str, str]) -> None:
-    """Bind each top entry of the tools tree; /etc entry by entry, so that files can be added."""
+def bind_tree(tree: str, new: str, generated: dict[str, str], taken: set[str]) -> None:
+    """Bind each top entry of the tools tree; /etc entry by entry, so that files can be added.
+
+    Entries in `taken` are left out: binds of the step get mount points of their own there.
+    """
     for name in sorted(os.listdir(tree)):
         source, target = os.path.join(tree, name), os.path.join(new, name)
         if os.path.islink(source):
@@ -164,7 +167,7 @@ def bind_tree(tree: str, new: str, generated: dict[str, str]) -> None:
                     os.symlink(os.readlink(inner), outer)
                 elif "/etc/" + entry not in generated:
                     bind(inner, outer, False)
-        elif name not in ("proc", "dev", "tmp", "sys", "run"):
+        elif name not in ("proc", "dev", "tmp", "sys", "run") and name not in taken:
             bind(source, target, False)
     for path, text in generated.items():
         target = new + path
@@ -196,7 +199,8 @@ def build_root(config: Config) -> None:
     handles = [os.open(source, os.O_PATH | os.O_CLOEXEC) for source, _, _ in binds]
     tree = os.open(config["root"], os.O_PATH | os.O_CLOEXEC)
     mount("tmpfs", new, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
-    bind_tree("/proc/self/fd/%d/." % tree, new, config["files"])
+    taken = {target.split("/")[1] for _, target, _ in binds}
+    bind_tree("/proc/self/fd/%d/." % tree, new, config["files"], taken)
     for name in ("proc", "tmp", "run"):
         os.makedirs(os.path.join(new, name), exist_ok=True)
     mount("proc", os.path.join(new, "proc"), "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
