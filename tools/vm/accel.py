@@ -52,9 +52,7 @@ def choose(wanted: str, programs: Programs, host: Host | None = None) -> Choice:
     if not why_not:
         return Choice(Accel.KVM)
     if wanted == Accel.KVM:
-        raise VmError(
-            f"KVM cannot be used: {why_not}", "use --accel tcg for pure emulation"
-        )
+        raise VmError(f"KVM cannot be used: {why_not}", "use --accel tcg for pure emulation")
     return Choice(Accel.TCG, f"emulating the processor, which is slow: {why_not}")
 
 
@@ -84,9 +82,7 @@ def _trial(programs: Programs) -> str:
     words += ["-no-user-config", "-display", "none", "-qmp", "stdio"]
     for directory in programs.data_dirs:
         words += ["-L", str(directory)]
-    commands = [
-        {"execute": name} for name in ("qmp_capabilities", "query-status", "quit")
-    ]
+    commands = [{"execute": name} for name in ("qmp_capabilities", "query-status", "quit")]
     stdin = "".join(json.dumps(command) + "\n" for command in commands).encode()
     argv = programs.argv("qemu-system-x86_64", *words)
     try:

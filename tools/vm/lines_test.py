@@ -12,9 +12,7 @@ from tools.vm.lines import MAX_LINE, Line, LineSplitter
     [
         pytest.param(b"plain\n", "plain", id="plain"),
         pytest.param(b"dos\r\n", "dos", id="carriage-return"),
-        pytest.param(
-            b"[\x1b[0;32m  OK  \x1b[0m] Started\n", "[  OK  ] Started", id="colour"
-        ),
+        pytest.param(b"[\x1b[0;32m  OK  \x1b[0m] Started\n", "[  OK  ] Started", id="colour"),
         pytest.param(b"\x1b[2J\x1b[01;01H\x1b[=3hBdsDxe\n", "BdsDxe", id="firmware"),
         pytest.param(b"\x1b]0;title\x07shell\n", "shell", id="title-bell"),
         pytest.param(b"\x1b]3008;start=1\x1b\\shell\n", "shell", id="title-terminator"),

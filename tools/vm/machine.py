@@ -155,9 +155,7 @@ class Machine:
             ProgramTimeout: it ran longer than `timeout` seconds.
         """
         argv = self.programs.argv("ssh", *self.login(user).arguments((command,)))
-        return run(
-            argv, env=self.programs.env, stdin=stdin, timeout=timeout, check=check
-        )
+        return run(argv, env=self.programs.env, stdin=stdin, timeout=timeout, check=check)
 
     def shutdown(self, grace: float = _SHUTDOWN_S) -> bool:
         """Press the power button and wait; a guest that does not obey is ended.
@@ -226,15 +224,9 @@ class Machine:
                 self._forwards = parse_forwards(self.monitor.human("info usernet"))
         except VmEnded as error:
             self._wait(_QUIT_S)
-            said = self._messages.read_text(
-                encoding="utf-8", errors="replace"
-            ).splitlines()
-            reason = next(
-                (line for line in reversed(said) if line.strip()), "it said nothing"
-            )
-            raise VmError(
-                f"QEMU did not start: {reason}", f"see {self._messages}"
-            ) from error
+            said = self._messages.read_text(encoding="utf-8", errors="replace").splitlines()
+            reason = next((line for line in reversed(said) if line.strip()), "it said nothing")
+            raise VmError(f"QEMU did not start: {reason}", f"see {self._messages}") from error
 
     def _qemu(self, wires: Wires) -> tuple[str, ...]:
         words = qemu_argv(self.spec, wires, self.programs.data_dirs)

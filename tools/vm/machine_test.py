@@ -76,9 +76,7 @@ def test_a_machine_starts_and_ends_with_its_block(tmp_path: Path) -> None:
 
 
 def test_an_error_inside_ends_it_too(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), Machine(
-        SPEC, HOST, tmp_path, argv=dummy()
-    ) as machine:
+    with pytest.raises(KeyboardInterrupt), Machine(SPEC, HOST, tmp_path, argv=dummy()) as machine:
         raise KeyboardInterrupt
     assert not exists(machine.pid)
 

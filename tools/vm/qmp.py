@@ -59,13 +59,9 @@ class Qmp:
             raise QmpError("QEMU's monitor did not greet us")
         self.execute("qmp_capabilities")
         version = _dict(_dict(greeting.get("version")).get("qemu"))
-        return ".".join(
-            str(version.get(part, 0)) for part in ("major", "minor", "micro")
-        )
+        return ".".join(str(version.get(part, 0)) for part in ("major", "minor", "micro"))
 
-    def execute(
-        self, command: str, arguments: Mapping[str, Json] | None = None
-    ) -> Json:
+    def execute(self, command: str, arguments: Mapping[str, Json] | None = None) -> Json:
         """Run one command and return its result.
 
         Raises:
@@ -87,9 +83,7 @@ class Qmp:
             if message.get("id") != self._serial:
                 self._keep(message)
             elif "error" in message:
-                raise QmpError(
-                    f"QEMU refused {command}: {_dict(message['error']).get('desc')}"
-                )
+                raise QmpError(f"QEMU refused {command}: {_dict(message['error']).get('desc')}")
             else:
                 return message.get("return")
 
@@ -162,15 +156,11 @@ class Qmp:
 
     def snapshot_save(self, tag: str, disk: str, timeout: float = 120.0) -> None:
         """Save memory and the qcow2 node `disk` under `tag`."""
-        self._job(
-            "snapshot-save", {"tag": tag, "vmstate": disk, "devices": [disk]}, timeout
-        )
+        self._job("snapshot-save", {"tag": tag, "vmstate": disk, "devices": [disk]}, timeout)
 
     def snapshot_load(self, tag: str, disk: str, timeout: float = 120.0) -> None:
         """Go back to what `snapshot_save` saved."""
-        self._job(
-            "snapshot-load", {"tag": tag, "vmstate": disk, "devices": [disk]}, timeout
-        )
+        self._job("snapshot-load", {"tag": tag, "vmstate": disk, "devices": [disk]}, timeout)
 
     def _job(self, command: str, arguments: Mapping[str, Json], timeout: float) -> None:
         job = f"{command}-{self._serial}"
@@ -181,9 +171,7 @@ class Qmp:
             if event.data.get("id") == job and event.data.get("status") == "concluded":
                 break
         jobs = cast("list[dict[str, Json]]", self.execute("query-jobs"))
-        failure = next(
-            (entry.get("error") for entry in jobs if entry.get("id") == job), None
-        )
+        failure = next((entry.get("error") for entry in jobs if entry.get("id") == job), None)
         self.execute("job-dismiss", {"id": job})
         if failure:
             raise QmpError(f"QEMU failed at {command}: {failure}")

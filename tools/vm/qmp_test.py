@@ -42,16 +42,10 @@ def fake_qemu(handler: Handler, greeting: Any = GREETING) -> Iterator[Qmp]:
                 if request["execute"] == "qmp_capabilities":
                     send({"return": {}, "id": request["id"]})
                     continue
-                for message in handler(
-                    request["execute"], request.get("arguments", {})
-                ):
+                for message in handler(request["execute"], request.get("arguments", {})):
                     if message == {"close": True}:
                         return
-                    send(
-                        message
-                        if "event" in message
-                        else {**message, "id": request["id"]}
-                    )
+                    send(message if "event" in message else {**message, "id": request["id"]})
 
     thread = threading.Thread(target=serve)
     thread.start()
@@ -73,9 +67,7 @@ def test_handshake_gives_the_version() -> None:
 
 
 def test_a_stranger_is_refused() -> None:
-    with fake_qemu(answer(), greeting={"hello": 1}) as qmp, pytest.raises(
-        QmpError, match="greet"
-    ):
+    with fake_qemu(answer(), greeting={"hello": 1}) as qmp, pytest.raises(QmpError, match="greet"):
         qmp.handshake()
 
 
@@ -167,9 +159,7 @@ def test_snapshot_waits_for_its_job(error: str | None, message: str) -> None:
                 qmp.snapshot_save("t", "disk0")
 
 
-@pytest.mark.parametrize(
-    "line", [b"nonsense\n", b"[1]\n"], ids=["no-json", "no-object"]
-)
+@pytest.mark.parametrize("line", [b"nonsense\n", b"[1]\n"], ids=["no-json", "no-object"])
 def test_nonsense_is_refused(line: bytes) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:

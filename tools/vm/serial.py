@@ -7,6 +7,7 @@ can be followed while the machine runs.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import threading
@@ -86,9 +87,7 @@ class Serial:
         except OSError as error:
             raise VmEnded("the machine's console is closed") from error
 
-    def wait_for(
-        self, patterns: str | Sequence[str], timeout: float, since: int = 0
-    ) -> Match:
+    def wait_for(self, patterns: str | Sequence[str], timeout: float, since: int = 0) -> Match:
         """The first line from `since` on that one of the regular expressions is found in.
 
         A prompt counts before its line ends. Patterns are tried in their order.
@@ -103,19 +102,14 @@ class Serial:
         at = since
         with self._news:
             while True:
-                candidates = [
-                    *self._lines[at:],
-                    Line(self._seen_at, self._splitter.pending),
-                ]
-                for line in candidates:
+                open_line = Line(self._seen_at, self._splitter.pending)
+                for line in [*self._lines, open_line][at:]:
                     for pattern in compiled:
                         if pattern.search(line.text):
                             return Match(pattern.pattern, line)
                 at = max(at, len(self._lines))
                 if self._ended:
-                    raise VmEnded(
-                        f"the machine ended before {_any(wanted)}", self._tail()
-                    )
+                    raise VmEnded(f"the machine ended before {_any(wanted)}", self._tail())
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise VmTimeout(
@@ -126,10 +120,8 @@ class Serial:
 
     def close(self) -> None:
         """Stop listening; what came so far stays readable."""
-        try:
+        with contextlib.suppress(OSError):  # the other side may have been first
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # the other side was first
         self._thread.join()
         self._socket.close()
 

@@ -55,9 +55,7 @@ class Credential:
 
     def arguments(self) -> tuple[str, str]:
         """QEMU's words for it; binary data and line ends travel as base64."""
-        plain = (
-            self.value.isascii() and self.value.decode("ascii", "replace").isprintable()
-        )
+        plain = self.value.isascii() and self.value.decode("ascii", "replace").isprintable()
         if self.channel is Channel.FW_CFG:
             text = self.value.decode("utf-8", "surrogateescape")
             word = f"name=opt/io.systemd.credentials/{self.name},string={_escape(text)}"
@@ -145,9 +143,7 @@ class Wires:
     """Second serial port (ttyS1), for output that must not mix with the console's."""
 
 
-def qemu_argv(
-    spec: VmSpec, wires: Wires, data_dirs: tuple[Path, ...] = ()
-) -> tuple[str, ...]:
+def qemu_argv(spec: VmSpec, wires: Wires, data_dirs: tuple[Path, ...] = ()) -> tuple[str, ...]:
     """QEMU's arguments, without the program's name."""
     words: list[str] = []
     for part in (
@@ -157,10 +153,7 @@ def qemu_argv(
         *(_disk(index, disk, spec.boot) for index, disk in enumerate(spec.disks)),
         _network(spec),
         *(credential.arguments() for credential in spec.credentials),
-        *(
-            ("-fw_cfg", f"name={name},string={_escape(text)}")
-            for name, text in spec.fw_cfg
-        ),
+        *(("-fw_cfg", f"name={name},string={_escape(text)}") for name, text in spec.fw_cfg),
         _tpm(spec.tpm_socket),
         spec.extra,
     ):
@@ -243,8 +236,7 @@ def _network(spec: VmSpec) -> Iterator[str]:
         yield from ("-nic", "none")
         return
     forwards = "".join(
-        f",hostfwd=tcp:127.0.0.1:{forward.host}-:{forward.guest}"
-        for forward in spec.forwards
+        f",hostfwd=tcp:127.0.0.1:{forward.host}-:{forward.guest}" for forward in spec.forwards
     )
     yield from ("-netdev", f"user,id=net0{forwards}")
     yield from ("-device", "virtio-net-pci,netdev=net0,romfile=")

@@ -29,9 +29,7 @@ def pairs(spec: VmSpec, wires: Wires = WIRES) -> list[tuple[str, str]]:
     """Options with their values; an option without one gets an empty value."""
     found: list[tuple[str, str]] = []
     for word in qemu_argv(spec, wires, (Path("/tree/share"),)):
-        if word.startswith("-") and (
-            not found or found[-1][0] != "-append" or found[-1][1]
-        ):
+        if word.startswith("-") and (not found or found[-1][0] != "-append" or found[-1][1]):
             found.append((word, ""))
         else:
             found[-1] = (found[-1][0], word)
@@ -48,9 +46,7 @@ def pairs(spec: VmSpec, wires: Wires = WIRES) -> list[tuple[str, str]]:
         pytest.param({"cpus": 1}, "-smp", "1", id="cpus"),
         pytest.param({}, "-accel", "tcg,thread=multi", id="emulation"),
         pytest.param({"accel": Accel.KVM}, "-accel", "kvm", id="kvm"),
-        pytest.param(
-            {"accel": Accel.KVM}, "-cpu", "host,arch-capabilities=off", id="kvm-cpu"
-        ),
+        pytest.param({"accel": Accel.KVM}, "-cpu", "host,arch-capabilities=off", id="kvm-cpu"),
         pytest.param({}, "-kernel", "/k/bzImage", id="kernel"),
         pytest.param({}, "-append", DIRECT.cmdline, id="cmdline-is-not-escaped"),
         pytest.param(
@@ -107,9 +103,7 @@ def pairs(spec: VmSpec, wires: Wires = WIRES) -> list[tuple[str, str]]:
             "virtio-blk-pci,drive=disk0,serial=strake-disk0,bootindex=1",
             id="boot-order",
         ),
-        pytest.param(
-            {}, "-netdev", "user,id=net0,hostfwd=tcp:127.0.0.1:0-:22", id="ssh-forward"
-        ),
+        pytest.param({}, "-netdev", "user,id=net0,hostfwd=tcp:127.0.0.1:0-:22", id="ssh-forward"),
         pytest.param(
             {"forwards": (Forward(), Forward(2379, 5000))},
             "-netdev",
@@ -193,9 +187,7 @@ def test_credentials(credential: Credential, words: tuple[str, str]) -> None:
     assert credential.arguments() == words
 
 
-@pytest.mark.parametrize(
-    "changes", [{"memory": 0}, {"cpus": 0}], ids=["memory", "cpus"]
-)
+@pytest.mark.parametrize("changes", [{"memory": 0}, {"cpus": 0}], ids=["memory", "cpus"])
 def test_nonsense_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="needs at least"):
         dataclasses.replace(BASE, **changes)

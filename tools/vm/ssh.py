@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import time
 from collections.abc import Sequence
@@ -25,9 +24,7 @@ class Login:
     key: Path
     user: str = USER
 
-    def arguments(
-        self, command: Sequence[str] = (), *, terminal: bool = False
-    ) -> tuple[str, ...]:
+    def arguments(self, command: Sequence[str] = (), *, terminal: bool = False) -> tuple[str, ...]:
         """ssh's arguments. `command` is joined by spaces and read by the guest's shell.
 
         The host key is not checked: it was made a moment ago, on the other side of a
@@ -44,11 +41,7 @@ class Login:
             "ConnectTimeout": "30",
             "ServerAliveInterval": "15",
         }
-        words = [
-            word
-            for name, value in options.items()
-            for word in ("-o", f"{name}={value}")
-        ]
+        words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
         words += ["-t"] if terminal else []
         return (
             "-F",
@@ -92,7 +85,8 @@ def answers(port: int, timeout: float) -> bool:
 
 
 def _greets(port: int) -> bool:
-    with contextlib.suppress(OSError):
+    try:
         with socket.create_connection(("127.0.0.1", port), _BANNER_S) as connection:
             return connection.recv(4) == b"SSH-"
-    return False
+    except OSError:
+        return False

@@ -79,9 +79,7 @@ def running(base: Path, name: str = DEFAULT_NAME) -> VmState:
         NoSuchVm: there is none, or it is not up yet.
     """
     directory = _directory(base, name)
-    missing = NoSuchVm(
-        f"no machine named {name} is running", "start one with ./strake boot"
-    )
+    missing = NoSuchVm(f"no machine named {name} is running", "start one with ./strake boot")
     try:
         handle = os.open(directory / "lock", os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -94,9 +92,7 @@ def running(base: Path, name: str = DEFAULT_NAME) -> VmState:
     try:
         values = json.loads((directory / "state.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
-        raise NoSuchVm(
-            f"the machine {name} is only starting", "try again in a moment"
-        ) from None
+        raise NoSuchVm(f"the machine {name} is only starting", "try again in a moment") from None
     return VmState(**values)
 
 
@@ -113,9 +109,7 @@ def names(base: Path) -> tuple[str, ...]:
 
 def _directory(base: Path, name: str) -> Path:
     if not _NAME.fullmatch(name):
-        raise VmError(
-            f"“{name}” is no name for a machine", "use a-z, 0-9, dot and dash"
-        )
+        raise VmError(f"“{name}” is no name for a machine", "use a-z, 0-9, dot and dash")
     return base / name
 
 

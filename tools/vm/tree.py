@@ -22,6 +22,4 @@ def materialised(
         DebianError: a package cannot be had or unpacked.
     """
     packages = lock.load(lock_file or repo_root() / LOCK).subset(SET)
-    place = store or store_dir()
-    fetch.ensure(packages, place, progress)
-    return toolstree.materialise(packages, place)
+    return toolstree.materialise(packages, store or store_dir(), progress)

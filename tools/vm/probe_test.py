@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import pytest
+
+from tools.vm import probe
+from tools.vm.lines import Line
+
+REPORT = """
+STRAKE-BEGIN
+uptime=21.50
+MemTotal=495000
+MemAvailable=430000
+state=degraded
+userspace=2500000
+finished=9250000
+failed=b.service
+failed=a.service
+preinit=1.924000
+version="1.0.0"
+STRAKE-END
+"""
+
+
+def test_a_report_is_read() -> None:
+    report = probe.parse(REPORT)
+    assert report == probe.GuestReport(
+        uptime=21.5,
+        memory_total=495000,
+        memory_available=430000,
+        state="degraded",
+        failed_units=("a.service", "b.service"),
+        userspace=2.5,
+        finished=9.25,
+        preinit=1.924,
+        version="1.0.0",
+    )
+
+
+def test_unknown_times_are_none() -> None:
+    assert probe.parse(REPORT.replace("preinit=1.924000", "preinit=")).preinit is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param("", "not whole", id="nothing"),
+        pytest.param(REPORT.replace("STRAKE-END", ""), "not whole", id="cut"),
+        pytest.param(REPORT.replace("MemTotal=495000", ""), "lacks 'MemTotal'", id="lacking"),
+        pytest.param(REPORT.replace("495000", "much"), "invalid literal", id="no-number"),
+    ],
+)
+def test_a_bad_report_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        probe.parse(text)
+
+
+def test_the_kernels_start_follows_from_the_uptime() -> None:
+    lines = (Line(24.0, "STRAKE-BEGIN"), Line(24.25, "uptime=21.50"))
+    assert probe.kernel_start(lines, probe.parse(REPORT)) == 2.75
+
+
+def test_the_credentials_name_a_timer_that_multi_user_wants() -> None:
+    found = {credential.name: credential.value.decode() for credential in probe.credentials(7)}
+    assert "OnActiveSec=7s" in found["systemd.extra-unit.strake-probe.timer"]
+    assert "strake-probe.timer" in found["systemd.unit-dropin.multi-user.target~strake-probe"]
+    assert "/strake.probe\n" in found["systemd.extra-unit.strake-probe.service"]
+    assert found["strake.probe"] == probe.SCRIPT
