@@ -14,8 +14,8 @@ every machine.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Iterable, Mapping
 
 DRIVER = "tools.sandbox.step"
 SOURCES = "src"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pants.engine.addresses import Addresses, UnparsedAddressInputs
 from pants.engine.fs import Digest, DigestContents
-from pants.engine.rules import Get, collect_rules, rule
+from pants.engine.rules import Get, Rule, collect_rules, rule
 from pants.engine.target import (
     COMMON_TARGET_FIELDS,
     HydratedSources,
@@ -80,5 +81,5 @@ async def find_package_sets(request: PackageSetsRequest) -> PackageSets:
     return PackageSets(tuple(sets))
 
 
-def rules():
+def rules() -> Iterable[Rule]:
     return collect_rules()

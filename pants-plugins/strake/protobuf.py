@@ -6,6 +6,8 @@ from a download of its own. Targets, fields and dependency inference are those o
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pants.backend.codegen.protobuf import protobuf_dependency_inference
 from pants.backend.codegen.protobuf import tailor as protobuf_tailor
 from pants.backend.codegen.protobuf.python import (
@@ -39,10 +41,11 @@ from pants.engine.fs import (
     Snapshot,
 )
 from pants.engine.process import ProcessResult
-from pants.engine.rules import Get, MultiGet, collect_rules, rule
+from pants.engine.rules import Get, MultiGet, Rule, collect_rules, rule
 from pants.engine.target import (
     GeneratedSources,
     GenerateSourcesRequest,
+    Target,
     TransitiveTargets,
     TransitiveTargetsRequest,
 )
@@ -76,7 +79,9 @@ async def generate_python(
 ) -> GeneratedSources:
     target = request.protocol_target
     closure = await Get(TransitiveTargets, TransitiveTargetsRequest([target.address]))
-    importable = [t[ProtobufSourceField] for t in closure.closure if t.has_field(ProtobufSourceField)]
+    importable = [
+        t[ProtobufSourceField] for t in closure.closure if t.has_field(ProtobufSourceField)
+    ]
     all_sources, own, empty, protoc, root = await MultiGet(
         Get(StrippedSourceFiles, SourceFilesRequest(importable)),
         Get(StrippedSourceFiles, SourceFilesRequest([target[ProtobufSourceField]])),
@@ -114,11 +119,11 @@ async def generate_python(
     return GeneratedSources(await Get(Snapshot, AddPrefix(generated, prefix)))
 
 
-def target_types():
+def target_types() -> Iterable[type[Target]]:
     return [ProtobufSourcesGeneratorTarget, ProtobufSourceTarget]
 
 
-def rules():
+def rules() -> Iterable[Rule | UnionRule]:
     return [
         *collect_rules(),
         *additional_fields.rules(),

@@ -7,7 +7,9 @@ can reach, and with no other.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
 from pants.backend.python.dependency_inference.module_mapper import (
     PythonModuleOwners,
     PythonModuleOwnersRequest,
@@ -36,7 +38,7 @@ from pants.engine.fs import (
     Snapshot,
 )
 from pants.engine.process import FallibleProcessResult, Process
-from pants.engine.rules import Get, MultiGet, collect_rules, rule
+from pants.engine.rules import Get, MultiGet, Rule, collect_rules, rule
 from pants.engine.target import (
     DependenciesRequest,
     FieldSet,
@@ -225,7 +227,9 @@ async def run_step(request: StepRequest) -> StepOutputs:
         Get(Digest, AddPrefix(payload.digest, layout.PAYLOAD)),
         Get(Digest, CreateDigest(_small_files(spec, packages))),
     )
-    merged = await Get(Digest, MergeDigests([own_digest, payload_tree, *(i.digest for i in inputs)]))
+    merged = await Get(
+        Digest, MergeDigests([own_digest, payload_tree, *(i.digest for i in inputs)])
+    )
     input_tree = await Get(Digest, AddPrefix(merged, layout.INPUTS))
     result = await Get(
         FallibleProcessResult,
@@ -285,7 +289,7 @@ class ProgramFieldSet(FieldSet):
     dependencies: StepDependenciesField
 
 
-class InferStepProgram(InferDependenciesRequest):
+class InferStepProgram(InferDependenciesRequest[ProgramFieldSet]):
     infer_from = ProgramFieldSet
 
 
@@ -293,13 +297,11 @@ class InferStepProgram(InferDependenciesRequest):
 async def infer_program(request: InferStepProgram) -> InferredDependencies:
     """A step depends on its program, so that `--changed-since` sees the connection."""
     field_set = request.field_set
-    owner = await Get(
-        ModuleOwner, ModuleOwnerRequest(field_set.program.value, field_set.address)
-    )
+    owner = await Get(ModuleOwner, ModuleOwnerRequest(field_set.program.value, field_set.address))
     return InferredDependencies([owner.address])
 
 
-def rules():
+def rules() -> Iterable[Rule | UnionRule]:
     return [
         *collect_rules(),
         UnionRule(PackageFieldSet, StepFieldSet),

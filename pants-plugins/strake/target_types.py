@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Optional, Tuple
+from typing import Any, Optional
 
 from pants.core.goals.package import OutputPathField
 from pants.engine.addresses import Address
@@ -33,9 +33,7 @@ class StepToolsField(SpecialCasedDependencies):
     help = "The `debian_packages` that become the root of the sandbox: one address."
 
     @classmethod
-    def compute_value(
-        cls, raw_value: Optional[Any], address: Address
-    ) -> Optional[Tuple[str, ...]]:
+    def compute_value(cls, raw_value: Optional[Any], address: Address) -> Optional[tuple[str, ...]]:
         if not isinstance(raw_value, str):
             raise InvalidFieldException(f"tools of {address}: write one address as a text")
         return (raw_value,)
@@ -89,7 +87,7 @@ class StepParamsField(Field):
 class StepOutputsField(StringSequenceField):
     alias = "outputs"
     required = True
-    value: Tuple[str, ...]
+    value: tuple[str, ...]
     help = "Files that the program leaves in /out; it is an error when one is missing."
 
 
