@@ -14,7 +14,7 @@ from services.etcd.transport import grpc
 from services.etcd.transport.errors import GrpcError, Status
 from services.etcd.transport.hpack_table import Field
 from services.etcd.transport.outbound import REPLY_HEAD, REPLY_TAIL
-from services.etcd.transport.streams import LOCAL_OPEN, Stream
+from services.etcd.transport.streams import LOCAL_OPEN, OPEN, Stream
 
 if TYPE_CHECKING:
     from services.etcd.transport.dispatch import Batch
@@ -47,7 +47,7 @@ class Route:
     def __init__(self, content_type: bytes) -> None:
         self.method: Method
         self.stats: MethodStats
-        self.batch: Batch | None = None
+        self.batch: Batch
         self.metadata: grpc.Metadata = ()
         self.timeout: float | None = None
         self.gzip = False
@@ -164,11 +164,22 @@ class UnaryCall(Call):
     __slots__ = ("_assembler", "_held", "request")
 
     def __init__(self, connection: Session, sid: int, head: RequestHead) -> None:
-        super().__init__(connection, sid, head)
-        self._assembler: grpc.Assembler | None = None
-        self._held = 0
+        # Calls of this kind come by the hundred thousand: one function sets all fields.
+        self.connection = connection
+        self.sid = sid
+        self.head = head
+        self.route = head.route
+        self.send_window = connection.peer_window
+        self.recv_window = connection.stream_window
+        self.missing = head.content_length
+        self.state = OPEN
+        self.pending = None
+        self.unread = 0
+        self.deadline = None
         self.request: Any = None
         """The parsed message; raw bytes until the batch is handed out."""
+        self._assembler: grpc.Assembler | None = None
+        self._held = 0
 
     def reply(self, response: Any, metadata: tuple[tuple[str, str | bytes], ...] = ()) -> None:
         """Answer with a message, and status OK; ignored when the call is over."""
@@ -198,8 +209,10 @@ class UnaryCall(Call):
         ):
             self.request = payload[5:]
             batch = self.route.batch
-            assert batch is not None
-            batch.add(self)
+            calls = batch.calls
+            if not calls:
+                batch.dispatcher.schedule(batch)
+            calls.append(self)
             return
         self._assemble(payload, ended)
 
@@ -236,9 +249,7 @@ class UnaryCall(Call):
             raise GrpcError(Status.INTERNAL, "unexpected EOF")
         if self.request is None:
             raise GrpcError(Status.INTERNAL, "cardinality violation: no request message")
-        batch = self.route.batch
-        assert batch is not None
-        batch.add(self)
+        self.route.batch.add(self)
 
     def _let_go(self) -> None:
         self._assembler = None

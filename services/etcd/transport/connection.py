@@ -20,7 +20,7 @@ from services.etcd.transport.errors import (
     HpackError,
     StreamFault,
 )
-from services.etcd.transport.frames import DATA, END_HEADERS, END_STREAM, HEADERS, PADDED
+from services.etcd.transport.frames import DATA, END_HEADERS, END_STREAM, HEADERS
 from services.etcd.transport.head import MalformedHead, RequestHead, check_field, parse_head
 from services.etcd.transport.hpack import Decoder
 from services.etcd.transport.hpack_table import Field
@@ -61,7 +61,9 @@ class Connection(Control):
             self.fail(fault.code, fault.message)
             return
         self._tail = buffer[used:]
-        if self._window < self.limits.connection_window // 2:
+        if self._window < 0:
+            self.fail(ErrorCode.FLOW_CONTROL_ERROR, "connection window overrun")
+        elif self._window < self.limits.connection_window // 2:
             self._emit(frames.window_update(0, self.limits.connection_window - self._window))
             self._window = self.limits.connection_window
 
@@ -74,8 +76,9 @@ class Connection(Control):
             if not at:
                 return 0
         unpack = frames.FRAME_HEADER.unpack_from
-        streams, heads = self.streams, self._heads
-        while size - at >= 9 and not self.closed:
+        streams, heads, room = self.streams, self._heads, self.limits.streams
+        last_possible = frames.MAX_STREAM_ID
+        while size - at >= 9:
             word, flags, sid = unpack(buffer, at)
             length = word >> 8
             start = at + 9
@@ -85,29 +88,32 @@ class Connection(Control):
             if at > size:
                 return start - 9
             kind = word & 255
-            if self._partial is None:
-                if kind == DATA and length and not flags & PADDED:
+            if not self._detour:
+                if kind == DATA and flags == END_STREAM and length:
                     stream = streams.get(sid)
                     if stream is not None and stream.state & REMOTE_OPEN:
-                        self._window -= length
-                        stream.recv_window -= length
-                        ended = flags & END_STREAM
-                        if ended:
+                        missing = stream.missing
+                        if length <= stream.recv_window and (missing < 0 or missing == length):
+                            self._window -= length
                             stream.state &= LOCAL_OPEN
-                        if (
-                            stream.recv_window < 0
-                            or self._window < 0
-                            or (stream.missing >= 0 and not self._fits(stream, length))
-                        ):
-                            self._overflow(stream)
+                            stream.received(buffer[start:at], True)
                             continue
-                        stream.received(buffer[start:at], ended == 1)
-                        continue
-                elif kind == HEADERS and flags & ~END_STREAM == END_HEADERS:
+                elif kind == HEADERS and flags == END_HEADERS and sid & 1:
                     head = heads.get(buffer[start:at])
-                    if head is not None and sid > self.last_sid:
-                        self._open(sid, head, flags & END_STREAM)
+                    if (
+                        head is not None
+                        and self.last_sid < sid <= last_possible
+                        and len(streams) < room
+                        and not self.queued
+                        and not self.draining
+                    ):
+                        self.last_sid = sid
+                        stream = streams[sid] = head.make(self, sid, head)
+                        if stream.eager:
+                            stream.opened(False)
                         continue
+            if self.closed:
+                break
             try:
                 self._frame(kind, flags, sid & frames.MAX_STREAM_ID, buffer[start:at])
             except StreamFault as fault:
@@ -142,8 +148,6 @@ class Connection(Control):
     def _on_data(self, flags: int, sid: int, payload: bytes) -> None:
         self._check_used(sid, "DATA")
         self._window -= len(payload)
-        if self._window < 0:
-            raise ConnectionFault(ErrorCode.FLOW_CONTROL_ERROR, "connection window overrun")
         stream = self.streams.get(sid)
         body = frames.unpad(payload, flags)
         if not body and not flags & END_STREAM:
@@ -159,9 +163,10 @@ class Connection(Control):
         ended = bool(flags & END_STREAM)
         if ended:
             stream.state &= LOCAL_OPEN
-        if stream.recv_window < 0 or (stream.missing >= 0 and not self._fits(stream, len(body))):
-            self._overflow(stream)
-            return
+        if stream.recv_window < 0:
+            raise StreamFault(sid, ErrorCode.FLOW_CONTROL_ERROR, "window overrun")
+        if stream.missing >= 0 and not self._fits(stream, len(body)):
+            raise StreamFault(sid, ErrorCode.PROTOCOL_ERROR, "content-length is wrong")
         if len(body) < len(payload):
             self.consumed(stream, len(payload) - len(body))
         stream.received(body, ended)
@@ -171,15 +176,6 @@ class Connection(Control):
         """Count a body against its content-length."""
         stream.missing -= length
         return stream.missing == 0 or (stream.missing > 0 and bool(stream.state & REMOTE_OPEN))
-
-    def _overflow(self, stream: Stream) -> None:
-        if self._window < 0:
-            raise ConnectionFault(ErrorCode.FLOW_CONTROL_ERROR, "connection window overrun")
-        if stream.recv_window < 0:
-            fault = StreamFault(stream.sid, ErrorCode.FLOW_CONTROL_ERROR, "window overrun")
-        else:
-            fault = StreamFault(stream.sid, ErrorCode.PROTOCOL_ERROR, "content-length is wrong")
-        self._break_stream(fault)
 
     def _on_headers(self, flags: int, sid: int, payload: bytes) -> None:
         if not sid & 1:
@@ -191,6 +187,7 @@ class Connection(Control):
             block = block[5:]
         if not flags & END_HEADERS:
             self._partial = (sid, flags, bytearray(block))
+            self._detour = True
             self._partial_frames = 0
             return
         self._on_block(flags, sid, block)
@@ -206,6 +203,7 @@ class Connection(Control):
             raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "header block too long")
         if flags & END_HEADERS:
             self._partial = None
+            self._detour = False
             self._on_block(first, sid, bytes(block))
 
     def _on_block(self, flags: int, sid: int, block: bytes) -> None:

@@ -55,17 +55,17 @@ class Link(Protocol):
 class Batch:
     """Calls waiting for one handler."""
 
-    __slots__ = ("_dispatcher", "_handler", "calls")
+    __slots__ = ("_handler", "calls", "dispatcher")
 
     def __init__(self, dispatcher: Dispatcher, handler: Callable[[list[UnaryCall]], None]) -> None:
         self.calls: list[UnaryCall] = []
-        self._dispatcher = dispatcher
+        self.dispatcher = dispatcher
         self._handler = handler
 
     def add(self, call: UnaryCall) -> None:
         """One more call, whose request is raw bytes so far."""
         if not self.calls:
-            self._dispatcher.schedule(self)
+            self.dispatcher.schedule(self)
         self.calls.append(call)
 
     def run(self) -> None:
@@ -74,8 +74,22 @@ class Batch:
         A handler that raises has a defect: the error goes to the loop's handler, and calls
         that it left without an answer and without a keeper are answered INTERNAL.
         """
-        arrived, self.calls = self.calls, []
-        calls = [call for call in arrived if call.state and _parse(call)]
+        arrived = self.calls
+        self.calls = []
+        over = False
+        for call in arrived:
+            if not call.state:
+                over = True
+                continue
+            route = call.route
+            route.stats.started += 1
+            method = route.method
+            try:
+                call.request = method.parse(call.request)
+            except method.malformed as error:
+                call.fail(Status.INTERNAL, unmarshal_text(error))
+                over = True
+        calls = [call for call in arrived if call.state] if over else arrived
         handled = False
         try:
             self._handler(calls)
@@ -84,20 +98,6 @@ class Batch:
             if not handled:
                 for call in calls:
                     call.fail(Status.INTERNAL, "internal error")
-
-
-def _parse(call: UnaryCall) -> bool:
-    route = call.route
-    stats = route.stats
-    stats.started += 1
-    stats.messages_in += 1
-    method = route.method
-    try:
-        call.request = method.parse(call.request)
-    except method.malformed as error:
-        call.fail(Status.INTERNAL, unmarshal_text(error))
-        return False
-    return True
 
 
 def unmarshal_text(error: Exception) -> str:

@@ -62,7 +62,7 @@ class Method:
 
 @dataclass(slots=True)
 class MethodStats:
-    """Counters of one method, for metrics."""
+    """Counters of one method, for metrics. Batched methods have one message each way."""
 
     started: int = 0
     messages_in: int = 0

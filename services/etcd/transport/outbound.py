@@ -47,6 +47,8 @@ class Outbound:
         """Highest stream id that the peer has used."""
         self.closed = False
         """Nothing is read or sent any more, but what `take` still has."""
+        self._detour = False
+        """The receive loop has something to mind: a header block in parts, or the end."""
         self._peer_frame = frames.MIN_FRAME
         self._encoder = Encoder(_INDEXED)
         self._out: list[bytes | memoryview] = []
@@ -156,6 +158,7 @@ class Outbound:
     def abort(self, code: ErrorCode = ErrorCode.CANCEL) -> None:
         """The connection is over: tell every stream."""
         self.closed = True
+        self._detour = True
         self._ready.clear()
         for stream in list(self.streams.values()):
             self._drop(stream)
