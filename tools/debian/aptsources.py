@@ -39,9 +39,7 @@ def read(etc_apt: Path) -> tuple[Source, ...]:
     files = [etc_apt / "sources.list"]
     parts = etc_apt / "sources.list.d"
     if parts.is_dir():
-        files += sorted(
-            path for path in parts.iterdir() if path.suffix in (".list", ".sources")
-        )
+        files += sorted(path for path in parts.iterdir() if path.suffix in (".list", ".sources"))
     found: list[Source] = []
     for path in files:
         try:
@@ -86,14 +84,10 @@ def _expand(url: str, suite: str) -> Iterator[Source]:
     # mirror+file: is how cloud images name their mirrors: a file with one URL a line.
     if url.startswith("mirror+file:"):
         try:
-            lines = (
-                Path(url.removeprefix("mirror+file:")).read_text("utf-8").split("\n")
-            )
+            lines = Path(url.removeprefix("mirror+file:")).read_text("utf-8").split("\n")
         except (OSError, UnicodeDecodeError):
             return
-        urls = [
-            words[0] for line in lines if (words := line.split()) and words[0][0] != "#"
-        ]
+        urls = [words[0] for line in lines if (words := line.split()) and words[0][0] != "#"]
     else:
         urls = [url]
     for one in urls:

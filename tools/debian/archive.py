@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from tools.debian import release, signature, store as stores
+from tools.debian import release, signature
+from tools.debian import store as stores
 from tools.debian.errors import MirrorError, SignatureError
 from tools.debian.lock import LockedSuite
 from tools.debian.mirrors import DebianMirror
@@ -68,9 +69,7 @@ def fetch_suite(
         note(f"{suite.name}: packages of {arch}")
         file = verified.files.get(f"{COMPONENT}/binary-{arch}/Packages.xz")
         if file is None:
-            raise SignatureError(
-                f"{suite.name}: the release file names no packages of {arch}"
-            )
+            raise SignatureError(f"{suite.name}: the release file names no packages of {arch}")
         parts.append(_index(base, file, verified.by_hash, transport, store, suite.name))
     locked = LockedSuite(suite.name, hashlib.sha256(signed).hexdigest(), verified.epoch)
     return SuiteIndex(suite, locked, text, "\n\n".join(parts))
@@ -121,6 +120,4 @@ def _decompressed(data: bytes, file: release.IndexFile, what: str) -> str:
         text = lzma.LZMADecompressor().decompress(data, _INDEX_LIMIT)
         return text.decode("utf-8").strip("\n")
     except (lzma.LZMAError, UnicodeDecodeError) as error:
-        raise MirrorError(
-            f"{what}: {file.path} cannot be read: {error}", MEND
-        ) from error
+        raise MirrorError(f"{what}: {file.path} cannot be read: {error}", MEND) from error

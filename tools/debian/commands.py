@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tools.debian import archive, fetch, mirrors, resolve, settings, toolstree
@@ -44,9 +44,7 @@ def key_paths(root: Path) -> tuple[Path, ...]:
     """The pinned archive keys. Raises LockError when there is none."""
     keys = tuple(sorted((root / "os" / "packages" / "keys").glob("*.asc")))
     if not keys:
-        raise LockError(
-            "no archive key in os/packages/keys", "restore them from version control"
-        )
+        raise LockError("no archive key in os/packages/keys", "restore them from version control")
     return keys
 
 
@@ -80,14 +78,12 @@ def lock(
     choice = mirrors.choose_debian(store, env)
     mirror = choice.debian
     if mirror is None:
-        raise MirrorError(
-            f"{choice.origin} names no Debian mirror", "set STRAKE_DEBIAN_MIRROR"
-        )
+        raise MirrorError(f"{choice.origin} names no Debian mirror", "set STRAKE_DEBIAN_MIRROR")
     before = _current(root)
     note("getting apt and gpgv")
     programs = _programs(before, store, progress, env)
     transport = Transport(settings.proxies(store, env))
-    moment = now or datetime.now(timezone.utc)
+    moment = now or datetime.now(UTC)
     indices = [
         archive.fetch_suite(
             suite,
@@ -137,9 +133,7 @@ class Checked:
 
     def lines(self) -> list[str]:
         """One line for each finding."""
-        lost = [
-            f"gone from the mirror: {item.name} {item.version}" for item in self.gone
-        ]
+        lost = [f"gone from the mirror: {item.name} {item.version}" for item in self.gone]
         edited = [f"set {name} was edited after it was locked" for name in self.stale]
         return lost + edited
 
@@ -169,15 +163,11 @@ def check(
     gone = []
     with ThreadPoolExecutor(fetch.WORKERS, "check") as pool:
         answers = pool.map(absent, current.packages)
-        for done, (package, lost) in enumerate(
-            zip(current.packages, answers, strict=True), 1
-        ):
+        for done, (package, lost) in enumerate(zip(current.packages, answers, strict=True), 1):
             if lost:
                 gone.append(package)
             if progress is not None:
-                progress(
-                    fetch.Progress(package.name, done, len(current.packages), 0, 0)
-                )
+                progress(fetch.Progress(package.name, done, len(current.packages), 0, 0))
     return Checked(len(current.packages), tuple(gone), stale, choice.origin)
 
 
@@ -195,9 +185,7 @@ def sync(
         LockError, MirrorError, PackageError, StoreError: as their names say.
     """
     current = locks.load(lock_path(root))
-    return syncing.sync(
-        current.packages, directory.absolute(), store, progress, env=env
-    )
+    return syncing.sync(current.packages, directory.absolute(), store, progress, env=env)
 
 
 def _current(root: Path) -> Lock | None:
@@ -218,12 +206,8 @@ def _programs(
     reason = "the lock has no set resolve"
     try:
         if current is not None and "resolve" in current.sets:
-            tree = toolstree.materialise(
-                current.subset("resolve"), store, progress, env=env
-            )
-            return {
-                name: toolstree.program(tree, path) for name, path in _PROGRAMS.items()
-            }
+            tree = toolstree.materialise(current.subset("resolve"), store, progress, env=env)
+            return {name: toolstree.program(tree, path) for name, path in _PROGRAMS.items()}
     except DebianError as error:
         reason = error.message
     if lost := sorted(name for name in _PROGRAMS if shutil.which(name) is None):

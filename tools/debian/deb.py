@@ -77,11 +77,7 @@ class Deb:
 
     @contextmanager
     def _tar(self, stem: str) -> Iterator[tarfile.TarFile]:
-        found = [
-            name
-            for name in self._members
-            if name == stem or name.startswith(f"{stem}.")
-        ]
+        found = [name for name in self._members if name == stem or name.startswith(f"{stem}.")]
         if len(found) != 1:
             raise DebError(f"{self.path.name} has {len(found)} {stem} members, not 1")
         offset, size = self._members[found[0]]

@@ -32,9 +32,7 @@ def parse(text: str) -> dict[str, str]:
             continue
         if line[0] in " \t":
             if current is None:
-                raise Deb822Error(
-                    f"continuation line before any field: {line.strip()!r}"
-                )
+                raise Deb822Error(f"continuation line before any field: {line.strip()!r}")
             current.append("" if line[1:] == "." else line[1:])
             continue
         name, colon, value = line.partition(":")

@@ -59,12 +59,8 @@ def ensure(
         StoreError: the store cannot be written.
     """
     wanted = sorted(packages, key=lambda package: package.name)
-    found = {
-        package.name: stores.blob_path(store, package.sha256) for package in wanted
-    }
-    missing = [
-        package for package in wanted if not _present(found[package.name], package)
-    ]
+    found = {package.name: stores.blob_path(store, package.sha256) for package in wanted}
+    missing = [package for package in wanted if not _present(found[package.name], package)]
     if missing:
         chosen = choice or mirrors.choose(store, env)
         transport = Transport(settings.proxies(store, env))
@@ -107,9 +103,7 @@ class Stopped(MirrorError):
 class _Tally:
     """Counts what has arrived, for the progress callback."""
 
-    def __init__(
-        self, packages: Sequence[LockedPackage], report: ProgressCallback | None
-    ) -> None:
+    def __init__(self, packages: Sequence[LockedPackage], report: ProgressCallback | None) -> None:
         self._report = report
         self._mutex = threading.Lock()
         self._files, self._bytes = (

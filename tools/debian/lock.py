@@ -73,9 +73,7 @@ class Lock:
     @property
     def sets(self) -> tuple[str, ...]:
         """Names of all sets, sorted."""
-        return tuple(
-            sorted({name for package in self.packages for name in package.sets})
-        )
+        return tuple(sorted({name for package in self.packages for name in package.sets}))
 
     def subset(self, set_name: str) -> tuple[LockedPackage, ...]:
         """The packages of one set, by name.
@@ -161,8 +159,7 @@ def load_packages(path: Path) -> tuple[LockedPackage, ...]:
 def dump(lock: Lock) -> str:
     """The file's text: stable for equal locks."""
     suites = [
-        {"name": suite.name, "sha256": suite.sha256, "date": suite.date}
-        for suite in lock.suites
+        {"name": suite.name, "sha256": suite.sha256, "date": suite.date} for suite in lock.suites
     ]
     packages = sorted(lock.packages, key=lambda package: package.name)
     parts = [
@@ -210,9 +207,7 @@ def changes(before: Lock, after: Lock) -> tuple[Change, ...]:
 
 
 def _lines(items: Iterable[Mapping[str, object]]) -> str:
-    body = ",\n".join(
-        "  " + json.dumps(item, separators=(", ", ": ")) for item in items
-    )
+    body = ",\n".join("  " + json.dumps(item, separators=(", ", ": ")) for item in items)
     return f"[\n{body}\n]" if body else "[]"
 
 

@@ -102,9 +102,7 @@ def _by_path(text: str) -> dict[str, str]:
     }
 
 
-def _entry(
-    tree: Path, path: str, info: os.stat_result, hashes: dict[str, str]
-) -> Entry:
+def _entry(tree: Path, path: str, info: os.stat_result, hashes: dict[str, str]) -> Entry:
     mode = stat.S_IMODE(info.st_mode)
     if stat.S_ISDIR(info.st_mode):
         return Entry(path, "d", mode, 0, "")
@@ -118,6 +116,5 @@ def _entry(
 def _escape(text: str) -> str:
     raw = text.encode("utf-8", "surrogateescape")
     return "".join(
-        chr(byte) if 0x20 < byte < 0x7F and byte != 0x5C else f"\\x{byte:02x}"
-        for byte in raw
+        chr(byte) if 0x20 < byte < 0x7F and byte != 0x5C else f"\\x{byte:02x}" for byte in raw
     )

@@ -69,14 +69,10 @@ class Choice:
     @property
     def debian(self) -> DebianMirror | None:
         """The mirror that has indices, if there is one."""
-        return next(
-            (item for item in self.mirrors if isinstance(item, DebianMirror)), None
-        )
+        return next((item for item in self.mirrors if isinstance(item, DebianMirror)), None)
 
 
-def choose(
-    store: Path, env: Mapping[str, str] = os.environ, etc_apt: Path = ETC_APT
-) -> Choice:
+def choose(store: Path, env: Mapping[str, str] = os.environ, etc_apt: Path = ETC_APT) -> Choice:
     """The mirrors for packages.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 
@@ -57,13 +57,9 @@ def parse(text: str) -> Release:
         date, sums = _date(fields["date"]), fields["sha256"]
         until = _date(fields["valid-until"]) if "valid-until" in fields else None
     except KeyError as error:
-        raise SignatureError(
-            f"the release file has no field {error.args[0]}"
-        ) from error
+        raise SignatureError(f"the release file has no field {error.args[0]}") from error
     except ValueError as error:
-        raise SignatureError(
-            f"the release file has an unreadable date: {error}"
-        ) from error
+        raise SignatureError(f"the release file has an unreadable date: {error}") from error
     architectures = fields.get("architectures", "").split()
     unsplit = "Packages" in fields.get("no-support-for-architecture-all", "").split()
     return Release(
@@ -77,9 +73,7 @@ def parse(text: str) -> Release:
     )
 
 
-def check(
-    release: Release, wanted: str, now: datetime, allow_expired: bool = False
-) -> None:
+def check(release: Release, wanted: str, now: datetime, allow_expired: bool = False) -> None:
     """Check that a release is the one asked for and may be believed at `now`.
 
     A mirror could answer with another suite's release, or with an old one for ever: the
@@ -98,11 +92,7 @@ def check(
             f"{wanted}: release file is dated {release.date:%Y-%m-%d %H:%M} UTC, in the future",
             "set this machine's clock",
         )
-    if (
-        release.valid_until is not None
-        and release.valid_until < now
-        and not allow_expired
-    ):
+    if release.valid_until is not None and release.valid_until < now and not allow_expired:
         raise SignatureError(
             f"{wanted}: release file expired on {release.valid_until:%Y-%m-%d %H:%M} UTC",
             "use a mirror that is up to date: set STRAKE_DEBIAN_MIRROR",
@@ -111,7 +101,7 @@ def check(
 
 def _date(text: str) -> datetime:
     # "UTC" is read as an unknown zone by email.utils, and apt always writes UTC.
-    return parsedate_to_datetime(text).replace(tzinfo=timezone.utc)
+    return parsedate_to_datetime(text).replace(tzinfo=UTC)
 
 
 def _files(sums: str) -> dict[str, IndexFile]:
@@ -121,8 +111,6 @@ def _files(sums: str) -> dict[str, IndexFile]:
         if not words:
             continue
         if len(words) != 3 or not _HEX.match(words[0]) or not words[1].isdigit():
-            raise SignatureError(
-                f"the release file has an unreadable line: {line.strip()!r}"
-            )
+            raise SignatureError(f"the release file has an unreadable line: {line.strip()!r}")
         files[words[2]] = IndexFile(words[2], words[0], int(words[1]))
     return files

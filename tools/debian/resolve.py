@@ -58,9 +58,7 @@ class Candidate:
             )
         except (KeyError, ValueError) as error:
             name = fields.get("package", "a package")
-            raise ResolveError(
-                f"{self.suite}: {name} has no usable field {error}"
-            ) from error
+            raise ResolveError(f"{self.suite}: {name} has no usable field {error}") from error
 
 
 class Candidates:
@@ -72,9 +70,7 @@ class Candidates:
             for block in deb822.blocks(index.packages):
                 first = block.partition("\n")[0]
                 if first.startswith("Package: "):
-                    self._blocks.setdefault(first[9:].strip(), []).append(
-                        (block, index)
-                    )
+                    self._blocks.setdefault(first[9:].strip(), []).append((block, index))
 
     def of(self, name: str) -> list[Candidate]:
         """All of a name, newest first, earlier suites before later ones of one version."""
@@ -147,14 +143,10 @@ def _resolve_set(
             "correct os/packages/packages.toml",
         )
     if removed := _REMOVE.search(done.text):
-        raise ResolveError(
-            f"set {item.name} would remove {removed[1]} of {item.on or 'itself'}"
-        )
+        raise ResolveError(f"set {item.name} would remove {removed[1]} of {item.on or 'itself'}")
     found = [_INSTALL.match(line) for line in done.text.splitlines()]
     return {
-        match[1]: candidates.exactly(match[1], match[2])
-        for match in found
-        if match is not None
+        match[1]: candidates.exactly(match[1], match[2]) for match in found if match is not None
     }
 
 
@@ -231,9 +223,7 @@ def _config(root: Path) -> str:
 
 def _installed(fields: Mapping[str, str]) -> str:
     kept = {
-        name: value
-        for name, value in fields.items()
-        if name not in ("filename", "size", "sha256")
+        name: value for name, value in fields.items() if name not in ("filename", "size", "sha256")
     }
     first = {"package": kept.pop("package"), "status": "install ok installed"}
     return deb822.dump({**first, **kept})

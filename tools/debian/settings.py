@@ -51,8 +51,7 @@ def proxies(store: Path, env: Mapping[str, str]) -> dict[str, str] | None:
         return None
     recorded = _recorded(store / RECORD)
     found = {
-        scheme: recorded.get(f"{scheme}_proxy")
-        or recorded.get(f"{scheme}_proxy".upper(), "")
+        scheme: recorded.get(f"{scheme}_proxy") or recorded.get(f"{scheme}_proxy".upper(), "")
         for scheme in ("http", "https", "no")
     }
     return {scheme: url for scheme, url in found.items() if url} or None
@@ -78,18 +77,12 @@ def _user(path: Path) -> Mapping[str, str]:
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return {}
     except (OSError, ValueError) as error:
-        raise MirrorError(
-            f"cannot read {path}: {error}", "correct or remove the file"
-        ) from error
+        raise MirrorError(f"cannot read {path}: {error}", "correct or remove the file") from error
     if not isinstance(table, dict):
-        raise MirrorError(
-            f"{path}: mirror is not a table", "write [mirror] with debian = URL"
-        )
+        raise MirrorError(f"{path}: mirror is not a table", "write [mirror] with debian = URL")
     names = {"content": CONTENT, "debian": DEBIAN}
     if extra := sorted(table.keys() - names.keys()):
-        raise MirrorError(
-            f"{path}: unknown key mirror.{extra[0]}", "known: content, debian"
-        )
+        raise MirrorError(f"{path}: unknown key mirror.{extra[0]}", "known: content, debian")
     return {names[key]: str(value) for key, value in table.items()}
 
 

@@ -58,9 +58,7 @@ def verify(
             ],
             check=False,
         )
-        status = [
-            line.split()[1:] for line in done.text.splitlines() if "[GNUPG:]" in line
-        ]
+        status = [line.split()[1:] for line in done.text.splitlines() if "[GNUPG:]" in line]
         _judge(status, what)
         return (home / "text").read_text("utf-8")
 
@@ -88,14 +86,8 @@ def _judge(status: Sequence[Sequence[str]], what: str) -> None:
         )
     expired = words & {"EXPKEYSIG", "REVKEYSIG", "EXPSIG"}
     if not signers or "GOODSIG" not in words:
-        unknown = sorted(
-            {line[1] for line in status if line and line[0] == "NO_PUBKEY"}
-        )
-        why = (
-            "by an expired or revoked key"
-            if expired
-            else f"by {', '.join(unknown) or 'nobody'}"
-        )
+        unknown = sorted({line[1] for line in status if line and line[0] == "NO_PUBKEY"})
+        why = "by an expired or revoked key" if expired else f"by {', '.join(unknown) or 'nobody'}"
         raise SignatureError(
             f"{what}: signed {why}, not by a key in os/packages/keys",
             "check the mirror; new archive keys are added to os/packages/keys by hand",

@@ -109,9 +109,7 @@ def explained(path: Path) -> Iterator[None]:
                 "free some, or set XDG_CACHE_HOME to a larger disk; the build goes on from there",
             ) from error
         reason = (error.strerror or str(error)).lower()
-        raise StoreError(
-            f"cannot write {path}: {reason}", "check its permissions"
-        ) from error
+        raise StoreError(f"cannot write {path}: {reason}", "check its permissions") from error
 
 
 @contextmanager

@@ -31,6 +31,17 @@ class Synced:
     mended: tuple[str, ...]
     bytes: int
 
+    def as_dict(self) -> dict[str, object]:
+        """For JSON."""
+        return {
+            "total": self.total,
+            "kept": self.kept,
+            "copied": self.copied,
+            "fetched": self.fetched,
+            "mended": list(self.mended),
+            "bytes": self.bytes,
+        }
+
     def __str__(self) -> str:
         mended = f", {len(self.mended)} damaged replaced" if self.mended else ""
         return (
@@ -58,20 +69,14 @@ def sync(
     wanted = sorted(packages, key=lambda package: package.name)
     with stores.explained(directory / "sha256"):
         (directory / "sha256").mkdir(parents=True, exist_ok=True)
-    targets = {
-        item.name: directory / stores.content_path(item.sha256) for item in wanted
-    }
+    targets = {item.name: directory / stores.content_path(item.sha256) for item in wanted}
     with ThreadPoolExecutor(fetch.WORKERS, "verify") as pool:
         states = list(pool.map(lambda item: _state(targets[item.name], item), wanted))
-    damaged = [
-        item for item, state in zip(wanted, states, strict=True) if state == "damaged"
-    ]
+    damaged = [item for item, state in zip(wanted, states, strict=True) if state == "damaged"]
     for package in damaged:
         with stores.explained(targets[package.name]):
             targets[package.name].unlink()
-    missing = [
-        item for item, state in zip(wanted, states, strict=True) if state != "good"
-    ]
+    missing = [item for item, state in zip(wanted, states, strict=True) if state != "good"]
     left = [item for item in missing if not _copy(item, store, targets[item.name])]
     if left:
         chosen = choice or mirrors.choose(store, env)
@@ -91,9 +96,7 @@ def _state(path: Path, package: LockedPackage) -> str:
     """`good`, `damaged` or `absent`."""
     try:
         good = path.stat().st_size == package.size
-        return (
-            "good" if good and stores.file_sha256(path) == package.sha256 else "damaged"
-        )
+        return "good" if good and stores.file_sha256(path) == package.sha256 else "damaged"
     except FileNotFoundError:
         return "absent"
     except OSError as error:

@@ -22,7 +22,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from tools.debian import fetch, layout, manifest, store as stores
+from tools.debian import fetch, layout, manifest
+from tools.debian import store as stores
 from tools.debian.deb import Deb
 from tools.debian.errors import PackageError, TreeError
 from tools.debian.lock import LockedPackage
@@ -187,9 +188,7 @@ def _finish(unpacker: Unpacker) -> None:
             unpacker.file(name, text.encode())
     for name, targets in layout.ALTERNATIVES.items():
         folder = name.rpartition("/")[0]
-        found = next(
-            (item for item in targets if unpacker.has(f"{folder}/{item}")), None
-        )
+        found = next((item for item in targets if unpacker.has(f"{folder}/{item}")), None)
         if found is not None and not unpacker.has(name):
             unpacker.link(name, found)
 
@@ -208,9 +207,7 @@ def _compare_sizes(tree: Path, unpacker: Unpacker) -> None:
         if entry is None or (entry.kind == "f" and entry.size != info.st_size):
             raise TreeError(f"{path} is not what was unpacked", "run the build again")
     if expected:
-        raise TreeError(
-            f"{min(expected)} was unpacked, but is not there", "run the build again"
-        )
+        raise TreeError(f"{min(expected)} was unpacked, but is not there", "run the build again")
 
 
 def _mark(tree: Path, text: str) -> None:
@@ -268,9 +265,7 @@ def _remove_tree(tree: Path) -> None:
     # Directories are read-only, also to their owner.
     for folder, names, _ in os.walk(tree):
         os.chmod(folder, stat.S_IRWXU)
-        names[:] = [
-            name for name in names if not os.path.islink(os.path.join(folder, name))
-        ]
+        names[:] = [name for name in names if not os.path.islink(os.path.join(folder, name))]
     shutil.rmtree(tree)
 
 

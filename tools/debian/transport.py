@@ -44,9 +44,7 @@ class Body:
             try:
                 chunk = self.stream.read(CHUNK)
             except (OSError, http.client.HTTPException) as error:
-                raise MirrorError(
-                    f"the connection broke: {_reason(error)}", MEND
-                ) from error
+                raise MirrorError(f"the connection broke: {_reason(error)}", MEND) from error
             if not chunk:
                 return
             yield chunk
@@ -57,9 +55,7 @@ class Transport:
 
     def __init__(self, proxies: Mapping[str, str] | None = None) -> None:
         """`proxies` maps a scheme to a proxy's URL; None takes them from the environment."""
-        handler = urllib.request.ProxyHandler(
-            None if proxies is None else dict(proxies)
-        )
+        handler = urllib.request.ProxyHandler(None if proxies is None else dict(proxies))
         tls = urllib.request.HTTPSHandler(context=ssl.create_default_context())
         self._opener = urllib.request.build_opener(handler, tls)
         self._opener.addheaders = [("User-Agent", "strake")]
@@ -99,9 +95,7 @@ class Transport:
             except (FileNotFoundError, NotADirectoryError):
                 return None
             except OSError as error:
-                raise MirrorError(
-                    f"cannot read {path}: {_reason(error)}", MEND
-                ) from error
+                raise MirrorError(f"cannot read {path}: {_reason(error)}", MEND) from error
         try:
             with self._request(url, "HEAD", 0) as answer:
                 return int(answer.headers.get("Content-Length", -1))
@@ -119,22 +113,18 @@ class Transport:
         return bytes(data)
 
     def _request(self, url: str, method: str, offset: int) -> http.client.HTTPResponse:
-        request = urllib.request.Request(url, method=method)  # noqa: S310  # local_path saw it
+        request = urllib.request.Request(url, method=method)  # local_path saw it
         if offset:
             request.add_header("Range", f"bytes={offset}-")
         try:
-            answer: http.client.HTTPResponse = self._opener.open(
-                request, timeout=TIMEOUT_S
-            )
+            answer: http.client.HTTPResponse = self._opener.open(request, timeout=TIMEOUT_S)
         except urllib.error.HTTPError as error:
             if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 return cast(http.client.HTTPResponse, error)
             error.close()
             if error.code in _ABSENT:
                 raise MissingError(f"{url}: not there ({error.code})", MEND) from error
-            raise MirrorError(
-                f"{url}: the mirror answered {error.code}", MEND
-            ) from error
+            raise MirrorError(f"{url}: the mirror answered {error.code}", MEND) from error
         except (OSError, http.client.HTTPException) as error:
             raise MirrorError(f"cannot reach {url}: {_reason(error)}", MEND) from error
         return answer
@@ -152,9 +142,7 @@ def local_path(url: str) -> Path | None:
     if parts.scheme in ("file", "copy"):
         return Path(unquote(parts.path))
     if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise MirrorError(
-            f"{url!r} is neither a directory nor an http, https or file URL", MEND
-        )
+        raise MirrorError(f"{url!r} is neither a directory nor an http, https or file URL", MEND)
     return None
 
 

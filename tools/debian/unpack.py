@@ -138,16 +138,10 @@ class Unpacker:
         source = clean_path(member.linkname, package)
         known = self._entries.get(source)
         if known is None or known.kind != "f" or self._owners[source] != package:
-            raise DebError(
-                f"{package}: {path} is a hard link to {source}, no file of its own"
-            )
+            raise DebError(f"{package}: {path} is a hard link to {source}, no file of its own")
         self._above(path, package)
-        if self._claim(
-            Entry(path, "f", known.mode, known.size, known.content), package
-        ):
-            os.link(
-                f"{self._tree}/{source}", f"{self._tree}/{path}", follow_symlinks=False
-            )
+        if self._claim(Entry(path, "f", known.mode, known.size, known.content), package):
+            os.link(f"{self._tree}/{source}", f"{self._tree}/{path}", follow_symlinks=False)
 
     def _regular(
         self, path: str, member: tarfile.TarInfo, tar: tarfile.TarFile, package: str
@@ -205,9 +199,7 @@ class Unpacker:
         )
 
 
-def _pieces(
-    member: tarfile.TarInfo, tar: tarfile.TarFile, package: str
-) -> Iterator[bytes]:
+def _pieces(member: tarfile.TarInfo, tar: tarfile.TarFile, package: str) -> Iterator[bytes]:
     content, left = tar.extractfile(member), member.size
     while left and content is not None:
         data = content.read(min(left, _COPY))

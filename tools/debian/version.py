@@ -10,7 +10,7 @@ import functools
 import re
 
 _PARTS = re.compile(r"([^0-9]*)([0-9]*)")
-_VALID = re.compile(r"(?:[0-9]+:)?[0-9A-Za-z.+:~-]+\Z")
+_VALID = re.compile(r"(?:[0-9]+:[0-9A-Za-z.+:~-]+|[0-9A-Za-z.+~-]+)\Z")
 
 _Run = tuple[tuple[int, ...], int]
 _END: _Run = ((0,), 0)
@@ -54,7 +54,7 @@ def _part_key(part: str) -> tuple[_Run, ...]:
     # The end of a part ranks 0, between `~` (-1) and letters, and closes every run; one
     # empty run closes the part, so that "1" and "1~" differ where "1~" goes on.
     runs = [(_order(text), int(digits or 0)) for text, digits in _PARTS.findall(part)]
-    while runs and runs[-1] == _END:
+    while len(runs) > 1 and runs[-1] == _END:
         runs.pop()
     return (*runs, _END)
 

@@ -26,7 +26,7 @@ from typing import Any
 from tools.debian.errors import LockError
 from tools.debian.lock import ARCHIVES
 
-_Table = Mapping[str, Any]
+_Table = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,24 +100,18 @@ def load(path: Path) -> Wanted:
 def _wanted(data: _Table) -> Wanted:
     groups = _table(data, "groups")
     sets = _table(data, "sets")
-    suites = tuple(
-        Suite(item["name"], item["archive"]) for item in _tables(data, "suite")
-    )
+    suites = tuple(Suite(item["name"], item["archive"]) for item in _tables(data, "suite"))
     for suite in suites:
         if suite.archive not in ARCHIVES:
-            raise ValueError(
-                f"suite {suite.name}: archive is not one of {', '.join(ARCHIVES)}"
-            )
+            raise ValueError(f"suite {suite.name}: archive is not one of {', '.join(ARCHIVES)}")
     return Wanted(
         suites=suites,
         sets=_ordered(tuple(_set(name, sets[name], groups) for name in sorted(sets))),
-        drop=tuple(
-            Drop(tuple(item["paths"]), item["reason"]) for item in _tables(data, "drop")
-        ),
+        drop=tuple(Drop(tuple(item["paths"]), item["reason"]) for item in _tables(data, "drop")),
     )
 
 
-def _set(name: str, table: _Table, groups: Mapping[str, _Table]) -> WantedSet:
+def _set(name: str, table: _Table, groups: _Table) -> WantedSet:
     known = {"about", "groups", "on", "packages", "omit"}
     if extra := sorted(table.keys() - known):
         raise ValueError(f"set {name}: unknown key {extra[0]}")
@@ -154,23 +148,21 @@ def _ordered(sets: tuple[WantedSet, ...]) -> tuple[WantedSet, ...]:
     # What a set below takes as given is given to the sets on it too.
     below = {item.name: item.omit for item in sets}
     whole = [
-        replace(item, omit=tuple(sorted({*item.omit, *below[item.on]})))
-        if item.on
-        else item
+        replace(item, omit=tuple(sorted({*item.omit, *below[item.on]}))) if item.on else item
         for item in sets
     ]
     return tuple(sorted(whole, key=lambda item: (bool(item.on), item.name)))
 
 
-def _table(data: _Table, key: str) -> Mapping[str, _Table]:
-    value = data.get(key, {})
+def _table(data: _Table, key: str) -> dict[str, Any]:
+    value: object = data.get(key, {})
     if not isinstance(value, dict):
         raise ValueError(f"{key} is not a table")
     return value
 
 
 def _tables(data: _Table, key: str) -> list[dict[str, str]]:
-    value = data.get(key, [])
+    value: object = data.get(key, [])
     if not isinstance(value, list):
         raise ValueError(f"{key} is not a list of tables")
     return value
