@@ -67,6 +67,7 @@ class Raft:
         "randomized_election_tick",
         "read_states",
         "reads",
+        "restored_index",
         "role",
         "term",
         "ticks",
@@ -89,7 +90,7 @@ class Raft:
         self.after_append: list[Message] = []
         self.read_states: list[ReadState] = []
         self.reads = Reads()
-        self.pending_conf_index = 0
+        self.pending_conf_index = self.restored_index = 0
         self.uncommitted_size = 0
         self.ticks = self.election_elapsed = self.heartbeat_elapsed = 0
         self.randomized_election_tick = 0

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from services.etcd.raft import commit, membership, read_index, replication
 from services.etcd.raft.errors import InvariantError, ProposalDroppedError
-from services.etcd.raft.model import NONE, Entry, EntryType, Message, MessageType, Role
+from services.etcd.raft.model import NONE, Entry, Message, MessageType, Role, normal_entries
 from services.etcd.raft.tracker import Progress, ProgressState
 
 if TYPE_CHECKING:
@@ -60,16 +60,19 @@ def _propose(r: Raft, m: Message) -> None:
     if r.lead_transferee != NONE:
         r.logger.debug("%x transfers leadership; dropping proposal", r.id)
         raise ProposalDroppedError
-    term, index = r.term, r.log.last_index() + 1
-    entries = []
-    for at, (_, _, kind, data) in enumerate(m.entries, index):
-        entry = Entry(term, at, kind, data)
-        if kind != EntryType.NORMAL:
-            entry = membership.admit(r, entry)
-        entries.append(entry)
+    first = r.log.last_index() + 1
+    if any(entry.type for entry in m.entries):
+        entries = _with_changes(r, m, first)
+    else:
+        entries = normal_entries(r.term, first, [entry.data for entry in m.entries])
     if not r.append(entries):
         raise ProposalDroppedError
     replication.broadcast_append(r)
+
+
+def _with_changes(r: Raft, m: Message, first: int) -> list[Entry]:
+    numbered = [Entry(r.term, at, e.type, e.data) for at, e in enumerate(m.entries, first)]
+    return [membership.admit(r, entry) if entry.type else entry for entry in numbered]
 
 
 def _check_quorum_message(r: Raft, m: Message) -> None:

@@ -132,5 +132,6 @@ def restore_snapshot(r: Raft, snapshot: Snapshot) -> bool:
         log.commit_to(snapshot.index)
         return False
     log.restore(snapshot)
+    r.restored_index = snapshot.index
     restore_config(r, state)
     return True

@@ -8,9 +8,10 @@ freeze of its dataclass, which costs three times the construction itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import count, repeat
 from typing import NamedTuple, TypeVar, dataclass_transform
 
 NONE = 0
@@ -142,6 +143,15 @@ class Entry(NamedTuple):
     index: int  # type: ignore[assignment]  # hides tuple.index, which has no use here
     type: EntryType = EntryType.NORMAL
     data: bytes = b""
+
+
+_new_tuple: Callable[[type[Entry], Iterable[object]], Entry] = tuple.__new__
+
+
+def normal_entries(term: int, first_index: int, data: Iterable[bytes]) -> list[Entry]:
+    """Consecutive normal entries; several times as fast as making them one by one."""
+    rows = zip(repeat(term), count(first_index), repeat(EntryType.NORMAL), data, strict=False)
+    return list(map(_new_tuple, repeat(Entry), rows))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,9 @@ The host's duties, in this order and from one thread:
 1. Feed it: `tick` at even intervals, `step` for every message from other nodes, `propose`.
 2. When `has_ready()`, take `ready()` and do what it says (see `model.Ready`): write and sync
    before sending messages, apply committed entries in order, and for each membership entry
-   call `apply_conf_change` before the next one is applied.
+   call `apply_conf_change` before the next one is applied. A snapshot and the hard state
+   that comes with it must become durable together, and entries before a hard state that
+   commits them.
 3. Then `advance()`, and from the top.
 
 With `async_storage_writes` there is no `advance`. Messages in `ready()` to APPEND_THREAD and
@@ -45,6 +47,7 @@ from services.etcd.raft.model import (
     Snapshot,
     SoftState,
     is_local_target,
+    normal_entries,
 )
 from services.etcd.raft.status import Status, status_of
 
@@ -91,8 +94,7 @@ class Node:
         Raises ProposalDroppedError when no leader is known, leadership is being transferred,
         or too much is uncommitted; then none of them was taken.
         """
-        normal = EntryType.NORMAL
-        self._propose([Entry(0, 0, normal, item) for item in data])
+        self._propose(normal_entries(0, 0, data))
 
     def propose_conf_change(self, change: ConfChange | ConfChangeV2) -> None:
         """Propose a membership change. Raises ProposalDroppedError like `propose`.
@@ -106,11 +108,14 @@ class Node:
         raft = self._raft
         raft.step(Message(MessageType.PROP, sender=raft.id, entries=entries))
 
-    def apply_conf_change(self, change: ConfChange | ConfChangeV2) -> ConfState:
+    def apply_conf_change(self, change: ConfChange | ConfChangeV2, index: int = 0) -> ConfState:
         """Put a committed change in force; returns what to store with the next snapshot.
 
-        Raises ConfChangeError when it does not fit the configuration.
+        `index` is that of its entry: when a snapshot taken since holds the change already,
+        nothing happens. Raises ConfChangeError when it does not fit the configuration.
         """
+        if 0 < index <= self._raft.restored_index:
+            return self.conf_state
         return membership.apply_change(self._raft, change.as_v2())
 
     def read_index(self, context: bytes) -> None:
@@ -309,6 +314,10 @@ class Node:
     def applied(self) -> int:
         """Index up to which the host confirmed to have applied."""
         return self._raft.log.applied
+
+    def term_at(self, index: int) -> int | None:
+        """Term of the log at `index`; None when it was compacted or does not exist."""
+        return self._raft.log.term(index)
 
     @property
     def conf_state(self) -> ConfState:

@@ -23,11 +23,17 @@ def request(r: Raft, m: Message) -> None:
     """
     if r.log.term(r.log.committed) != r.term:
         r.reads.early.append(m)
-    elif r.tracker.is_singleton() or _lease_holds(r):
+    elif _decides_alone(r) or _lease_holds(r):
         _answer(r, m, r.log.committed)
     else:
         r.reads.add(r.log.committed, m)
         replication.broadcast_heartbeat(r)
+
+
+def _decides_alone(r: Raft) -> bool:
+    # Not any single voter: a leader that was removed may still believe it leads the rest.
+    voters = r.tracker.config.voters
+    return voters.incoming == {r.id} and not voters.outgoing
 
 
 def _lease_holds(r: Raft) -> bool:

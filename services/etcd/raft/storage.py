@@ -44,7 +44,11 @@ class Storage(Protocol):
         """
 
     def snapshot(self) -> Snapshot:
-        """The newest snapshot. Raises SnapshotUnavailableError while one is being made."""
+        """A snapshot for a node that lags behind the log.
+
+        It must hold every membership change that is applied, or a node added lately would
+        find that it is no member. Raises SnapshotUnavailableError while one is being made.
+        """
 
 
 class MemoryStorage:

@@ -43,11 +43,6 @@ class ProgressTracker:
         """An empty window of the configured size."""
         return Inflights(self.max_inflight, self.max_inflight_bytes)
 
-    def is_singleton(self) -> bool:
-        """Whether one voter alone decides."""
-        voters = self.config.voters
-        return len(voters.incoming) == 1 and not voters.outgoing
-
     def committed(self) -> int:
         """The highest index that the voters have, by majority of each half."""
         ranks = [majority_rank([pr.match for pr in half]) for half in self._halves]
