@@ -180,13 +180,19 @@ def dump_packages(packages: Iterable[LockedPackage]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A package that differs between two locks; "" stands for a lock without it."""
+    """A package that differs between two locks; "" stands for a lock without it.
+
+    `sets` are those it is in after; they are what changed when the versions are equal.
+    """
 
     name: str
     before: str
     after: str
+    sets: tuple[str, ...] = ()
 
     def __str__(self) -> str:
+        if self.before == self.after:
+            return f"{self.name} {self.after} (now in {', '.join(self.sets)})"
         if not self.before:
             return f"{self.name} {self.after} (new)"
         if not self.after:
@@ -196,14 +202,16 @@ class Change:
 
 
 def changes(before: Lock, after: Lock) -> tuple[Change, ...]:
-    """Packages that came, went or have another version, by name."""
-    old = {package.name: package.version for package in before.packages}
-    new = {package.name: package.version for package in after.packages}
-    return tuple(
-        Change(name, old.get(name, ""), new.get(name, ""))
-        for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name)
-    )
+    """Packages that came, went, have another version or are in other sets, by name."""
+    old = {package.name: package for package in before.packages}
+    new = {package.name: package for package in after.packages}
+    found = []
+    for name in sorted(old.keys() | new.keys()):
+        was, now = old.get(name), new.get(name)
+        if was is None or now is None or (was.version, was.sets) != (now.version, now.sets):
+            versions = (was.version if was else "", now.version if now else "")
+            found.append(Change(name, *versions, now.sets if now else ()))
+    return tuple(found)
 
 
 def _lines(items: Iterable[Mapping[str, object]]) -> str:

@@ -109,9 +109,12 @@ def test_says_so_when_the_file_is_not_there(tmp_path: Any) -> None:
 
 
 def test_changes_between_locks() -> None:
-    after = replace(LOCK, packages=(_package("bash", "0.9"), _package("dash")))
-    assert [str(change) for change in locks.changes(LOCK, after)] == [
+    before = replace(LOCK, packages=(*LOCK.packages, _package("zstd")))
+    zstd = _package("zstd", sets=("image", "vm"))
+    after = replace(LOCK, packages=(_package("bash", "0.9"), _package("dash"), zstd))
+    assert [str(change) for change in locks.changes(before, after)] == [
         "bash 1 -> 0.9 (older)",
         "curl 1 (gone)",
         "dash 1 (new)",
+        "zstd 1 (now in image, vm)",
     ]

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tools.debian import deb822
+from tools.debian import closure, deb822
 from tools.debian.archive import ARCH, COMPONENT, SuiteIndex
 from tools.debian.errors import ResolveError
 from tools.debian.lock import LockedPackage
@@ -65,6 +65,7 @@ class Candidates:
     """Every version of every package in the indices, found by name."""
 
     def __init__(self, indices: Sequence[SuiteIndex]) -> None:
+        self._indices = indices
         self._blocks: dict[str, list[tuple[str, SuiteIndex]]] = {}
         for index in indices:
             for block in deb822.blocks(index.packages):
@@ -79,6 +80,17 @@ class Candidates:
             for block, index in self._blocks.get(name, ())
         ]
         return sorted(found, key=lambda item: item.version, reverse=True)
+
+    def reachable(self, wanted: Iterable[str]) -> list[SuiteIndex]:
+        """The indices without what no resolution of these names could need."""
+        blocks = {name: [block for block, _ in found] for name, found in self._blocks.items()}
+        kept: dict[str, list[str]] = {index.suite.name: [] for index in self._indices}
+        for name in sorted(closure.reachable(wanted, blocks)):
+            for block, index in self._blocks.get(name, ()):
+                kept[index.suite.name].append(block)
+        return [
+            replace(index, packages="\n\n".join(kept[index.suite.name])) for index in self._indices
+        ]
 
     def exactly(self, name: str, version: str) -> Candidate:
         """One version. Raises ResolveError when no index has it."""
@@ -106,7 +118,8 @@ def resolve(
         ResolveError: a wanted package does not exist, or a set cannot be installed.
     """
     candidates = Candidates(indices)
-    _write_root(root, indices)
+    named = {name for item in wanted.sets for name in (*item.packages, *item.omit)}
+    _write_root(root, candidates.reachable(named))
     chosen: dict[str, dict[str, Candidate]] = {}
     for item in wanted.sets:
         note(f"resolving {item.name}")
