@@ -1,0 +1,73 @@
+"""Certificates for tests, valid for a hundred years and worth nothing: the CA's key is lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+CA = """\
+-----BEGIN CERTIFICATE-----
+MIIBmjCCAT+gAwIBAgIUGL6DFZS9P2ClN1D9KzyjjwEt0YwwCgYIKoZIzj0EAwIw
+GTEXMBUGA1UEAwwOU3RyYWtlIHRlc3QgQ0EwIBcNMjYxMTIxMTM1OTUzWhgPMjEy
+NjEwMjgxMzU5NTNaMBkxFzAVBgNVBAMMDlN0cmFrZSB0ZXN0IENBMFkwEwYHKoZI
+zj0CAQYIKoZIzj0DAQcDQgAEiMxlB1TAR1qH4Y7xC85hAyijJK+VtyEec8mH8UJt
+hqNrQUuyhL5/V6j0Qi+z1bgh/FahhTlkPa9ro7Eu7QL0OaNjMGEwHQYDVR0OBBYE
+FEWf731Md0sK9OLsbSotHxg1xMC4MB8GA1UdIwQYMBaAFEWf731Md0sK9OLsbSot
+Hxg1xMC4MA8GA1UdEwEB/wQFMAMBAf8wDgYDVR0PAQH/BAQDAgEGMAoGCCqGSM49
+BAMCA0kAMEYCIQC8qVCgfj3fy9rc+ri7yMfbCvGAssDkM5q5x7InSe52GAIhAI1s
+nq2q6dV8KHR3h8sSePUV1TEE7vRJxizhc+x8ONlF
+-----END CERTIFICATE-----
+"""
+SERVER_CERTIFICATE = """\
+-----BEGIN CERTIFICATE-----
+MIIBjjCCATWgAwIBAgIUGoNzIxIaj/0yidNgKwCRKCE4OoEwCgYIKoZIzj0EAwIw
+GTEXMBUGA1UEAwwOU3RyYWtlIHRlc3QgQ0EwIBcNMjYxMTIxMTM1OTU0WhgPMjEy
+NjEwMjgxMzU5NTRaMBQxEjAQBgNVBAMMCWxvY2FsaG9zdDBZMBMGByqGSM49AgEG
+CCqGSM49AwEHA0IABECTbNsIJslmn6VwHfuHntVrG+WEXevtekQBkpjGJxJeUKFW
+c+TpuXG6NKyMeRbw88GEOMa5HPDMjLN4naKf8gSjXjBcMBoGA1UdEQQTMBGCCWxv
+Y2FsaG9zdIcEfwAAATAfBgNVHSMEGDAWgBRFn+99THdLCvTi7G0qLR8YNcTAuDAd
+BgNVHQ4EFgQUgCEyiEOulZB1Kt4kfogd+XRLxgkwCgYIKoZIzj0EAwIDRwAwRAIg
+eE3DpaFm7VjI3fHpiA+OWz0c+Iakqt+BS9Ebr/2LxGwCIBpd+R+lDCLy/DtzzcE0
+1eoMsGIrzFeMxMFB3ixbiOve
+-----END CERTIFICATE-----
+"""
+SERVER_KEY = """\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgb/Esaf98Wlf5jWx+
+C48bS/gz1TI512QP8jXREZi81HihRANCAARAk2zbCCbJZp+lcB37h57VaxvlhF3r
+7XpEAZKYxicSXlChVnPk6blxujSsjHkW8PPBhDjGuRzwzIyzeJ2in/IE
+-----END PRIVATE KEY-----
+"""
+CLIENT_CERTIFICATE = """\
+-----BEGIN CERTIFICATE-----
+MIIBhDCCASqgAwIBAgIUGoNzIxIaj/0yidNgKwCRKCE4OoIwCgYIKoZIzj0EAwIw
+GTEXMBUGA1UEAwwOU3RyYWtlIHRlc3QgQ0EwIBcNMjYxMTIxMTM1OTU0WhgPMjEy
+NjEwMjgxMzU5NTRaMBAxDjAMBgNVBAMMBWFsaWNlMFkwEwYHKoZIzj0CAQYIKoZI
+zj0DAQcDQgAEw6cGISfM6nkde/0j43K6l8hB69KdJ8wc+VYrPknjlNERQkCg30sE
+u6L2al7cLb0x0BKXa+wIdP716rDNRqVoo6NXMFUwEwYDVR0lBAwwCgYIKwYBBQUH
+AwIwHwYDVR0jBBgwFoAURZ/vfUx3Swr04uxtKi0fGDXEwLgwHQYDVR0OBBYEFHlp
+OH5p1/9AlYJ/PcL6eLaA/zfTMAoGCCqGSM49BAMCA0gAMEUCIDa0hZWj+4IfG93i
+4H0mCks0kH7jnc8BC1yjJ85wx1rhAiEA7NpmYSuuu7tXIi9LZ6IrUCHzIR61nLAy
++pH9ntGYc0c=
+-----END CERTIFICATE-----
+"""
+CLIENT_KEY = """\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgFUGDBAPcmMqREVoS
+PDn7SewzdrHzESEGE2ZETa6R24uhRANCAATDpwYhJ8zqeR17/SPjcrqXyEHr0p0n
+zBz5Vis+SeOU0RFCQKDfSwS7ovZqXtwtvTHQEpdr7Ah0/vXqsM1GpWij
+-----END PRIVATE KEY-----
+"""
+
+
+def write_pem(directory: Path) -> dict[str, str]:
+    """All of them as files; returns their paths by name."""
+    texts = {
+        "ca": CA,
+        "certificate": SERVER_CERTIFICATE,
+        "key": SERVER_KEY,
+        "client_certificate": CLIENT_CERTIFICATE,
+        "client_key": CLIENT_KEY,
+    }
+    for name, text in texts.items():
+        (directory / f"{name}.pem").write_text(text)
+    return {name: str(directory / f"{name}.pem") for name in texts}
