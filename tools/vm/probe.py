@@ -1,9 +1,10 @@
 """Ask a guest how it is, without logging in.
 
-A login costs the guest several megabytes, which would spoil the measurement. So a timer
-and a service go in as systemd credentials (systemd.unit-dropin, systemd.extra-unit; see
-systemd-debug-generator(8)): some seconds after the start is complete the service writes a
-report on the second serial port. The image itself holds nothing of this.
+A login costs the guest several megabytes, which would spoil the measurement. So a udev rule
+goes in as a systemd credential (`udev.rules.*`, see systemd-udev-load-credentials.service):
+when the second serial port appears it starts a transient timer, and some seconds after the
+start is complete a script, another credential, writes a report on that port. The image
+itself holds nothing of this.
 """
 
 from __future__ import annotations
@@ -58,28 +59,19 @@ class GuestReport:
 
 def credentials(settle: int) -> tuple[Credential, ...]:
     """What makes the guest report `settle` seconds after its start is complete."""
-    service = f"""\
-[Unit]
-Description=Report to the host
-[Service]
-Type=exec
-ExecStart=/bin/sh /run/credentials/@system/{_SCRIPT_NAME}
-StandardOutput=file:{PORT}
-"""
-    timer = f"""\
-[Unit]
-Description=Report to the host when the start has settled
-After=multi-user.target
-[Timer]
-OnActiveSec={settle}s
-AccuracySec=100ms
-"""
-    wants = "[Unit]\nWants=strake-probe.timer\n"
+    timer = " ".join(
+        (
+            "/usr/bin/systemd-run --quiet --no-block --unit=strake-probe",
+            "--timer-property=After=multi-user.target --timer-property=AccuracySec=100ms",
+            f"--on-active={settle}s --property=StandardOutput=file:{PORT}",
+            f"/bin/sh /run/credentials/@system/{_SCRIPT_NAME}",
+        )
+    )
+    name = PORT.rpartition("/")[2]
+    rule = f'ACTION=="add", SUBSYSTEM=="tty", KERNEL=="{name}", RUN+="{timer}"\n'
     return (
         Credential(_SCRIPT_NAME, SCRIPT.encode()),
-        Credential("systemd.extra-unit.strake-probe.service", service.encode()),
-        Credential("systemd.extra-unit.strake-probe.timer", timer.encode()),
-        Credential("systemd.unit-dropin.multi-user.target~strake-probe", wants.encode()),
+        Credential("udev.rules.90-strake-probe", rule.encode()),
     )
 
 

@@ -59,9 +59,11 @@ def test_the_kernels_start_follows_from_the_uptime() -> None:
     assert probe.kernel_start(lines, probe.parse(REPORT)) == 2.75
 
 
-def test_the_credentials_name_a_timer_that_multi_user_wants() -> None:
+def test_the_credentials_start_a_timer_after_the_start() -> None:
     found = {credential.name: credential.value.decode() for credential in probe.credentials(7)}
-    assert "OnActiveSec=7s" in found["systemd.extra-unit.strake-probe.timer"]
-    assert "strake-probe.timer" in found["systemd.unit-dropin.multi-user.target~strake-probe"]
-    assert "/strake.probe\n" in found["systemd.extra-unit.strake-probe.service"]
+    rule = found["udev.rules.90-strake-probe"]
+    assert rule.startswith('ACTION=="add", SUBSYSTEM=="tty", KERNEL=="ttyS1", RUN+="')
+    assert rule.endswith('/strake.probe"\n')
+    assert "--timer-property=After=multi-user.target" in rule
+    assert "--on-active=7s" in rule
     assert found["strake.probe"] == probe.SCRIPT
