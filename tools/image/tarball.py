@@ -84,7 +84,12 @@ def _ordered(tree: Mapping[str, Node]) -> list[Node]:
                 changed[path] = replace(tree[owner], path=path)
             else:
                 changed[path] = replace(
-                    tree[path], kind=Kind.HARDLINK, target=first, blob=None, xattrs=()
+                    tree[owner],
+                    path=path,
+                    kind=Kind.HARDLINK,
+                    target=first,
+                    blob=None,
+                    xattrs=(),
                 )
     # A directory sorts before what is below it when "/" is the smallest character.
     return sorted(

@@ -15,7 +15,7 @@ from dataclasses import replace
 from tools.brand import load_brand, render_files
 from tools.elf.policy import Policy, parse_policy
 from tools.image import apply, bytecode, config, judge, merge, sysusers, tarball, units
-from tools.image.nodes import Node, content, directory, file, from_directory
+from tools.image.nodes import Kind, Node, content, directory, file, from_directory
 from tools.sandbox import guest
 from tools.version import load_version
 
@@ -88,6 +88,8 @@ def _add_accounts(tree: dict[str, Node], rules: config.TreeConfig, epoch: int) -
 def _clear_bits(tree: dict[str, Node], policy: Policy) -> None:
     for path in policy.drop:
         node = tree.get(path.lstrip("/"))
+        if node is not None and node.kind is Kind.HARDLINK:
+            node = tree[node.target]
         if node is not None:
             tree[node.path] = replace(node, mode=node.mode & 0o777)
 

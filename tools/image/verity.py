@@ -2,7 +2,8 @@
 
 `append` puts a superblock and the tree behind the data of one file, so that a partition
 holds both. Level 0 hashes the data; the root hash is the hash of the single block at the
-top. On disk the top level comes first, right after the superblock's block.
+top, or of the data itself when that is one block. On disk the top level comes first,
+right after the superblock's block.
 """
 
 from __future__ import annotations
@@ -99,9 +100,9 @@ def tree(image: Path, salt: bytes, uuid: UUID) -> tuple[Verity, bytes]:
     with image.open("rb") as stream:
         while chunk := stream.read(_READ * BLOCK):
             leaves.append(_hashed(chunk, salt))
-    stacked = levels(b"".join(leaves), salt)
+    stacked = levels(b"".join(leaves), salt) if blocks > 1 else []
     area = superblock(uuid, blocks, salt) + b"".join(reversed(stacked))
-    root = hashlib.sha256(salt + stacked[-1]).hexdigest()
+    root = (hashlib.sha256(salt + stacked[-1]).digest() if stacked else leaves[0]).hex()
     return Verity(root, salt.hex(), blocks, blocks + 1, blocks + len(area) // BLOCK), area
 
 
