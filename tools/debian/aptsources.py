@@ -15,6 +15,7 @@ from tools.debian import deb822
 
 SCHEMES = ("http", "https", "file", "copy")
 
+_PROXY = re.compile(r'^\s*Acquire::(https?)::proxy\s+"([^"]*)"\s*;', re.MULTILINE | re.IGNORECASE)
 _LINE = re.compile(r"deb\s+(?:\[[^]]*\]\s+)?(\S+)\s+(\S+)")
 
 
@@ -49,6 +50,23 @@ def read(etc_apt: Path) -> tuple[Source, ...]:
         entries = _deb822(text) if path.suffix == ".sources" else _lines(text)
         found += [source for url, suite in entries for source in _expand(url, suite)]
     return tuple(dict.fromkeys(found))
+
+
+def proxies(etc_apt: Path) -> dict[str, str]:
+    """Proxies that apt is told to use, named as in the environment; apt.conf(5), flat form."""
+    files = [etc_apt / "apt.conf"]
+    if (parts := etc_apt / "apt.conf.d").is_dir():
+        files = [*sorted(parts.iterdir()), *files]
+    found: dict[str, str] = {}
+    for path in files:
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError):
+            continue
+        found |= {f"{scheme.lower()}_proxy": url for scheme, url in _PROXY.findall(text)}
+    if "http_proxy" in found:
+        found.setdefault("https_proxy", found["http_proxy"])
+    return {name: url for name, url in found.items() if "://" in url}
 
 
 def _lines(text: str) -> Iterator[tuple[str, str]]:

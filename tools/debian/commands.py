@@ -27,6 +27,7 @@ from tools.debian.transport import Transport
 Note = Callable[[str], None]
 """Called with a few words at the start of each part of the work."""
 
+_ASKERS = 16
 _PROGRAMS = {"apt-get": "usr/bin/apt-get", "gpgv": "usr/bin/gpgv"}
 
 
@@ -82,7 +83,7 @@ def lock(
     before = _current(root)
     note("getting apt and gpgv")
     programs = _programs(before, store, progress, env)
-    transport = Transport(settings.proxies(store, env))
+    transport = Transport(settings.network(store, env))
     moment = now or datetime.now(UTC)
     indices = [
         archive.fetch_suite(
@@ -154,14 +155,14 @@ def check(
     current = locks.load(lock_path(root))
     stale = wishes.load(wanted_path(root)).stale(current.wanted)
     choice = mirrors.choose(store, env)
-    transport = Transport(settings.proxies(store, env))
+    transport = Transport(settings.network(store, env))
 
     def absent(package: LockedPackage) -> bool:
         urls = (mirror.package_url(package) for mirror in choice.mirrors)
         return not any(transport.exists(url) in (package.size, -1) for url in urls)
 
     gone = []
-    with ThreadPoolExecutor(fetch.WORKERS, "check") as pool:
+    with ThreadPoolExecutor(_ASKERS, "check") as pool:
         answers = pool.map(absent, current.packages)
         for done, (package, lost) in enumerate(zip(current.packages, answers, strict=True), 1):
             if lost:

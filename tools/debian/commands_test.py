@@ -36,6 +36,11 @@ tool = ""
 """
 
 
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "BACKOFF_S", 0)
+
+
 @pytest.fixture(scope="module")
 def key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[fakes.Key]:
     with fakes.signing_key(tmp_path_factory.mktemp("key")) as made:

@@ -23,6 +23,8 @@ from tools.debian.transport import MEND, Transport
 
 WORKERS = 4
 ATTEMPTS = 3
+BACKOFF_S = 0.5
+"""Pause after a failed try; each further one is twice as long."""
 RELOCK = "run ./strake lock to lock what the mirror has now"
 
 
@@ -63,7 +65,7 @@ def ensure(
     missing = [package for package in wanted if not _present(found[package.name], package)]
     if missing:
         chosen = choice or mirrors.choose(store, env)
-        transport = Transport(settings.proxies(store, env))
+        transport = Transport(settings.network(store, env))
         fetch_all(missing, found, chosen, transport, progress)
     return found
 
@@ -161,8 +163,9 @@ class _Download:
 
     def _from(self, url: str, file: IO[bytes]) -> MirrorError | PackageError | None:
         error: MirrorError | PackageError | None = None
-        for _ in range(ATTEMPTS):
-            if self._stop.is_set():
+        for attempt in range(ATTEMPTS):
+            pause = BACKOFF_S * 2 ** (attempt - 1) if attempt else 0
+            if self._stop.wait(pause):
                 raise Stopped("stopped")
             try:
                 self._receive(url, file)

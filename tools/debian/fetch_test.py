@@ -19,6 +19,11 @@ CURL = b"content of curl"
 PACKAGES = (fakes.locked("bash", BASH), fakes.locked("curl", CURL))
 
 
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "BACKOFF_S", 0)
+
+
 def _content_mirror(root: Path, files: dict[str, bytes]) -> mirrors.Choice:
     for package in PACKAGES:
         path = root / stores.content_path(package.sha256)

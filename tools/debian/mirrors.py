@@ -22,8 +22,6 @@ from tools.debian import aptsources, settings
 from tools.debian.errors import MirrorError
 from tools.debian.lock import LockedPackage
 
-ETC_APT = Path("/etc/apt")
-
 _NONE = MirrorError(
     "no Debian mirror is known: nothing is set and this host's apt names none",
     "set STRAKE_DEBIAN_MIRROR to the URL that holds debian/ and debian-security/"
@@ -72,7 +70,9 @@ class Choice:
         return next((item for item in self.mirrors if isinstance(item, DebianMirror)), None)
 
 
-def choose(store: Path, env: Mapping[str, str] = os.environ, etc_apt: Path = ETC_APT) -> Choice:
+def choose(
+    store: Path, env: Mapping[str, str] = os.environ, etc_apt: Path = settings.ETC_APT
+) -> Choice:
     """The mirrors for packages.
 
     Raises:
@@ -96,7 +96,7 @@ def choose(store: Path, env: Mapping[str, str] = os.environ, etc_apt: Path = ETC
 
 
 def choose_debian(
-    store: Path, env: Mapping[str, str] = os.environ, etc_apt: Path = ETC_APT
+    store: Path, env: Mapping[str, str] = os.environ, etc_apt: Path = settings.ETC_APT
 ) -> Choice:
     """The mirror for indices: as `choose`, but passing over content mirrors.
 

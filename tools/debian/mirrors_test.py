@@ -9,6 +9,7 @@ import pytest
 from tools.debian import aptsources, fakes, mirrors, settings
 from tools.debian.errors import MirrorError
 from tools.debian.mirrors import ContentMirror, DebianMirror
+from tools.debian.transport import Transport
 
 PACKAGE = fakes.locked("bash", b"")
 HOST = "Types: deb\nURIs: http://host/debian\nSuites: older older-updates\nComponents: main\n"
@@ -167,15 +168,41 @@ def test_a_broken_file_is_named(name: str, text: str, message: str, tmp_path: Pa
     assert str(tmp_path / name) in caught.value.message
 
 
+RECORDED = {"http_proxy": "http://recorded:1", "NO_PROXY": "localhost", "SSL_CERT_FILE": "/ca"}
+APT = """
+// Acquire::http::Proxy "http://commented:1";
+Acquire::http::Proxy "http://apt:1";
+Acquire::https::Proxy "DIRECT";
+"""
+
+
 @pytest.mark.parametrize(
-    ("env", "expected"),
+    ("env", "recorded", "expected"),
     [
-        ({}, {"http": "http://proxy:1", "no": "localhost"}),
-        ({"https_proxy": "http://mine"}, None),
+        (
+            {},
+            RECORDED,
+            settings.Network({"http": "http://recorded:1", "no": "localhost"}, "/ca"),
+        ),
+        (
+            {"https_proxy": "http://mine", "SSL_CERT_FILE": "/mine"},
+            RECORDED,
+            settings.Network(None, "/mine"),
+        ),
+        ({}, {}, settings.Network({"http": "http://apt:1"})),
     ],
-    ids=["recorded", "the environment's"],
+    ids=["recorded", "the environment's", "apt's"],
 )
-def test_proxies(env: dict[str, str], expected: dict[str, str] | None, tmp_path: Path) -> None:
-    recorded = {"http_proxy": "http://proxy:1", "NO_PROXY": "localhost"}
-    Machine(tmp_path).write("mirror.json", json.dumps(recorded))
-    assert settings.proxies(tmp_path, env) == expected
+def test_the_way_out(
+    env: dict[str, str], recorded: dict[str, str], expected: settings.Network, tmp_path: Path
+) -> None:
+    machine = Machine(tmp_path)
+    machine.write("store/mirror.json", json.dumps(recorded))
+    machine.write("apt/apt.conf.d/80proxy", APT)
+    assert settings.network(tmp_path / "store", env, tmp_path / "apt") == expected
+
+
+def test_unreadable_certificates_are_named(tmp_path: Path) -> None:
+    with pytest.raises(MirrorError, match=f"cannot read {tmp_path}/ca") as caught:
+        Transport(settings.Network(cafile=f"{tmp_path}/ca"))
+    assert "SSL_CERT_FILE" in caught.value.hint

@@ -1,7 +1,8 @@
 """Where a mirror may be named, besides the host's own apt: environment, user, store.
 
 Settings are shaped like the environment in all three places, so one reader serves them:
-`STRAKE_MIRROR`, `STRAKE_DEBIAN_MIRROR`, `http_proxy`, `https_proxy`, `no_proxy`. The user's
+`STRAKE_MIRROR`, `STRAKE_DEBIAN_MIRROR`, `http_proxy`, `https_proxy`, `no_proxy`,
+`SSL_CERT_FILE`, `SSL_CERT_DIR`. The user's
 file is `config.toml` with `[mirror] content = …, debian = …`; `mirror.json` in the store is
 what ./pants recorded of its environment, because sandboxed steps start with an empty one.
 """
@@ -13,13 +14,18 @@ import os
 import pwd
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from tools.debian import aptsources
 from tools.debian.errors import MirrorError
 
 CONTENT = "STRAKE_MIRROR"
 DEBIAN = "STRAKE_DEBIAN_MIRROR"
 RECORD = "mirror.json"
+ETC_APT = Path("/etc/apt")
+
+_SCHEMES = ("http", "https", "no")
 
 
 def layers(store: Path, env: Mapping[str, str]) -> list[tuple[str, Mapping[str, str]]]:
@@ -37,24 +43,37 @@ def layers(store: Path, env: Mapping[str, str]) -> list[tuple[str, Mapping[str, 
     ]
 
 
-def proxies(store: Path, env: Mapping[str, str]) -> dict[str, str] | None:
-    """Proxies by scheme for a run without environment; None: take the environment's."""
-    names = (
-        "http_proxy",
-        "https_proxy",
-        "no_proxy",
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-        "NO_PROXY",
-    )
-    if any(name in env for name in names):
-        return None
+@dataclass(frozen=True, slots=True)
+class Network:
+    """How to get out: proxies by scheme (None: the environment's), and whom TLS trusts."""
+
+    proxies: Mapping[str, str] | None = None
+    cafile: str = ""
+    capath: str = ""
+
+
+def network(store: Path, env: Mapping[str, str], etc_apt: Path = ETC_APT) -> Network:
+    """Proxies and certificates: the environment's, else the recorded ones, else apt's proxies.
+
+    Raises:
+        MirrorError: mirror.json is there but cannot be understood.
+    """
     recorded = _recorded(store / RECORD)
-    found = {
-        scheme: recorded.get(f"{scheme}_proxy") or recorded.get(f"{scheme}_proxy".upper(), "")
-        for scheme in ("http", "https", "no")
-    }
-    return {scheme: url for scheme, url in found.items() if url} or None
+    file, folder = (
+        env.get(name, "") or recorded.get(name, "") for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")
+    )
+    if any(_proxy(env, scheme) for scheme in _SCHEMES):
+        return Network(None, file, folder)
+    for places in (recorded, aptsources.proxies(etc_apt)):
+        found = {scheme: url for scheme in _SCHEMES if (url := _proxy(places, scheme))}
+        if found:
+            return Network(found, file, folder)
+    return Network(None, file, folder)
+
+
+def _proxy(values: Mapping[str, str], scheme: str) -> str:
+    name = f"{scheme}_proxy"
+    return values.get(name, "") or values.get(name.upper(), "")
 
 
 def config_path(env: Mapping[str, str]) -> Path:

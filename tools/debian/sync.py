@@ -80,7 +80,7 @@ def sync(
     left = [item for item in missing if not _copy(item, store, targets[item.name])]
     if left:
         chosen = choice or mirrors.choose(store, env)
-        transport = Transport(settings.proxies(store, env))
+        transport = Transport(settings.network(store, env))
         fetch.fetch_all(left, targets, chosen, transport, progress)
     return Synced(
         total=len(wanted),

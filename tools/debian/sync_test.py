@@ -13,6 +13,11 @@ FILES = {"bash": b"content of bash" * 100, "curl": b"content of curl"}
 PACKAGES = tuple(fakes.locked(name, content) for name, content in FILES.items())
 
 
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "BACKOFF_S", 0)
+
+
 @pytest.fixture
 def choice(tmp_path: Path) -> mirrors.Choice:
     for package in PACKAGES:

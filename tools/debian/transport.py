@@ -1,6 +1,6 @@
 """Reading files from a mirror: http, https, file and copy, in chunks, from an offset.
 
-Proxies come from the environment, as every other program takes them. Nothing that comes
+Proxies and certificates come from `settings.network`. Nothing that comes
 through here is trusted: callers compare hashes.
 """
 
@@ -12,7 +12,7 @@ import os
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import IO, cast
 from urllib.parse import unquote, urlsplit
 
 from tools.debian.errors import MirrorError, MissingError
+from tools.debian.settings import Network
 
 TIMEOUT_S = 30.0
 CHUNK = 1 << 18
@@ -53,11 +54,22 @@ class Body:
 class Transport:
     """Opens URLs. One per run; safe to use from several threads."""
 
-    def __init__(self, proxies: Mapping[str, str] | None = None) -> None:
-        """`proxies` maps a scheme to a proxy's URL; None takes them from the environment."""
+    def __init__(self, network: Network = Network()) -> None:  # noqa: B008  # it is frozen
+        """Raises MirrorError when the certificates to trust cannot be read."""
+        proxies = network.proxies
         handler = urllib.request.ProxyHandler(None if proxies is None else dict(proxies))
-        tls = urllib.request.HTTPSHandler(context=ssl.create_default_context())
-        self._opener = urllib.request.build_opener(handler, tls)
+        try:
+            context = ssl.create_default_context(
+                cafile=network.cafile or None, capath=network.capath or None
+            )
+        except OSError as error:
+            where = network.cafile or network.capath
+            raise MirrorError(
+                f"cannot read {where}: {_reason(error)}", "set SSL_CERT_FILE"
+            ) from error
+        self._opener = urllib.request.build_opener(
+            handler, urllib.request.HTTPSHandler(context=context)
+        )
         self._opener.addheaders = [("User-Agent", "strake")]
 
     @contextmanager
