@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import random
+import re
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
@@ -41,6 +42,7 @@ LIMITS = Limits(
     outbound_cap=60_000,
 )
 _LONGEST = 1024
+_NUMBER = re.compile(rb"[0-9]+")
 Traits = frozenset[str]
 
 
@@ -132,7 +134,7 @@ def _traits(output: bytes) -> Iterator[str]:
         assert at <= len(output), "output ends inside a frame"
         kind = word & 255
         if kind == frames.GOAWAY:
-            yield f"goaway {output[start + 4 : at]!r}"
+            yield f"goaway {_NUMBER.sub(b'', output[start + 4 : at])!r}"
         elif kind == frames.RST_STREAM:
             yield f"reset {output[at - 1]}"
         elif kind in (frames.HEADERS, frames.WINDOW_UPDATE):
