@@ -24,34 +24,33 @@ SMALLEST = ((True, 96), (False, 128))
 """Direct boot or not, and the memory in MiB in which it still has to reach the login."""
 
 
-def measure(
+def rows(
     directory: Path,
     programs: Programs,
-    *,
-    rounds: int = 3,
+    boots: int = 3,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Row]:
-    """All rows for the image in a directory.
+    """All rows for the image in a directory, from that many boots of each kind.
 
     Raises:
         VmError: a machine could not be started.
     """
-    rows = []
+    found = []
     for direct in (False, True):
         options = dataclasses.replace(_BASE, direct=direct)
         reports = [
-            _boot(directory, options, programs, say, f"{_way(direct)} {round_ + 1} of {rounds}")
-            for round_ in range(rounds)
+            _boot(directory, options, programs, say, f"{_way(direct)} {number + 1} of {boots}")
+            for number in range(boots)
         ]
-        rows += _times(reports, direct)
+        found += _times(reports, direct)
     for direct, memory in SMALLEST:
         options = dataclasses.replace(_BASE, direct=direct, memory=memory)
         report = _boot(directory, options, programs, say, f"{_way(direct)} in {memory} MiB")
-        rows.append(smallest(report, direct, memory))
+        found.append(smallest(report, direct, memory))
     slot = Image.load(directory).slot
     if slot is not None:
-        rows.append(Row("root slot", slot.stat().st_size / 1e6, "MB", SLOT_MB, slot.name))
-    return rows
+        found.append(Row("root slot", slot.stat().st_size / 1e6, "MB", SLOT_MB, slot.name))
+    return found
 
 
 def smallest(report: BootReport, direct: bool, memory: int) -> Row:

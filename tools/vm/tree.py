@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from tools.debian import fetch, lock, toolstree
-from tools.workspace import repo_root, store_dir
+from tools.workspace import store_dir
 
-LOCK = "os/packages/packages.lock"
+# Beside our own sources, wherever they are: tests run in a copy of part of the repository.
+LOCK = Path(__file__).resolve().parents[2] / "os/packages/packages.lock"
 SET = "vm"
 
 
@@ -21,5 +22,5 @@ def materialised(
     Raises:
         DebianError: a package cannot be had or unpacked.
     """
-    packages = lock.load(lock_file or repo_root() / LOCK).subset(SET)
+    packages = lock.load(lock_file or LOCK).subset(SET)
     return toolstree.materialise(packages, store or store_dir(), progress)
