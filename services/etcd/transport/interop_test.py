@@ -7,7 +7,6 @@ import http.client
 import shutil
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +30,7 @@ from services.etcd.transport.server import Server
 from services.etcd.transport.stream_calls import StreamCall
 from services.etcd.transport.testcerts import write_pem
 from services.etcd.transport.tls import TlsConfig
+from tools.proc import run
 
 TIMEOUT = 20.0
 SEEN: dict[str, Any] = {}
@@ -306,8 +306,9 @@ def test_loss_of_the_connection_reaches_the_handler() -> None:
     with running() as server:
         watch_hang()
         with channel(server) as opened:
-            opened.stream_stream("/test.Toy/Hang")(iter(()))
+            call = opened.stream_stream("/test.Toy/Hang")(iter(()))
             assert SEEN["hanging"].wait(TIMEOUT)
+        assert call.code() is grpc.StatusCode.CANCELLED
         assert SEEN["over"].wait(TIMEOUT)
 
 
@@ -458,21 +459,17 @@ def test_h2load(toy: Running, tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{toy.port}/test.Toy/Echo"
     command = [tool("h2load"), "-n2000", "-c4", "-m16", f"-d{body}", "-Hte: trailers"]
     command += ["-Hcontent-type: application/grpc", url]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    assert "2000 succeeded, 0 failed, 0 errored" in result.stdout
+    assert "2000 succeeded, 0 failed, 0 errored" in run(command, timeout=60).text
 
 
 def test_nghttp(toy: Running) -> None:
     command = [tool("nghttp"), "--no-dep", f"http://127.0.0.1:{toy.port}/health"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    assert result.stdout == "GET /health 0 2"
+    assert run(command, timeout=60).text == "GET /health 0 2"
 
 
 def test_curl(toy: Running) -> None:
     url = f"http://127.0.0.1:{toy.port}"
     command = [tool("curl"), "-s", "--http2-prior-knowledge", "-d", "abc", url + "/a"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    assert result.stdout == "POST /a 3 2"
+    assert run(command, timeout=60).text == "POST /a 3 2"
     command = [tool("curl"), "-s", url + "/a", url + "/b"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    assert result.stdout == "GET /a 0 1.1GET /b 0 1.1"
+    assert run(command, timeout=60).text == "GET /a 0 1.1GET /b 0 1.1"
