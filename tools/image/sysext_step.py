@@ -1,12 +1,12 @@
 """Step: packages → a system extension: their /usr, verified, as a discoverable disk image.
 
-Inputs: `packages.toml`, `layout.toml` (for its seed), `brand`, `base` (what the image has,
-so that nothing is in both), and a directory <name> with files of ours where there is one. Param:
-`name`. Outputs: <name>.raw, <name>.json.
+Inputs: `packages.toml`, `layout.toml` (for its seed), `brand`, `version`, `base` (what the
+image has, so that nothing is in both), and a directory <name> with files of ours where
+there is one. Param: `name`. Outputs: <name>.raw, <name>.json.
 
 The image has two partitions, erofs and its verity tree, whose UUIDs are the halves of the
-root hash (UAPI.2, UAPI.3). An extension fits any release of the brand, since it
-brings all that it needs of /usr and meets the host only at the kernel and libc.
+root hash (UAPI.2, UAPI.3). It is for the release it was built with: it may use every
+library of the image, and its SYSEXT_LEVEL says so.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ from pathlib import Path
 from uuid import UUID
 
 from tools.brand import load_brand
-from tools.image import apply, config, debs, derive, gpt, layout, merge, tarball, verity
+from tools.elf.policy import Policy
+from tools.image import apply, config, debs, derive, gpt, judge, layout, merge, tarball, verity
 from tools.image.disk_step import place, write_table
-from tools.image.errors import ImageError
+from tools.image.errors import ImageError, TreeError
 from tools.image.nodes import Kind, Node, directory, file, from_directory
 from tools.image.slot_step import make_erofs
 from tools.sandbox import guest
+from tools.version import load_version
 
 # Discoverable partitions of UAPI.2: /usr of x86-64, and its verity tree.
 _USR = UUID("8484680c-9521-48c6-9c11-b0720656f69e")
@@ -65,11 +67,12 @@ def compose(step: guest.Step, name: str, spool: Path) -> dict[str, Node]:
     rules = config.parse_package_rules(step.inputs["packages.toml"].read_text(), "packages.toml")
     versions = {package["name"]: package["version"] for package in step.packages}
     tree = merge.merge(debs.read_all(step.debs, versions, spool, step.jobs), {})
-    merge.drop(tree, [*rules.drop, "etc/*", "var/*", "lib/systemd/*"])
+    merge.drop(tree, [*rules.drop, "etc/*", "var/*"])
     if name in step.inputs:
         apply.overlay(tree, from_directory(step.inputs[name], "overlay"))
     brand = load_brand(step.inputs["brand"])
-    release = f"ID={brand.id}\nSYSEXT_LEVEL=1\nEXTENSION_RELOAD_MANAGER=1\n"
+    level = load_version(step.inputs["version"]).build
+    release = f"ID={brand.id}\nSYSEXT_LEVEL={level}\nEXTENSION_RELOAD_MANAGER=1\n"
     path = f"usr/lib/extension-release.d/extension-release.{name}"
     apply.overlay(tree, [file(path, release.encode(), "os/image")])
     base = step.inputs["base"]
@@ -84,7 +87,22 @@ def compose(step: guest.Step, name: str, spool: Path) -> dict[str, Node]:
             f"{name}: /{twice[0]} ({tree[twice[0]].origin}) is in the image already",
             "take the package out of the extension's set",
         )
+    judge_on(tree, {path: placed.node for path, placed in present.items()}, name)
     return tree
+
+
+def judge_on(tree: Mapping[str, Node], image: Mapping[str, Node], name: str) -> None:
+    """See that the extension works on top of the image.
+
+    Raises:
+        TreeError: a library is missing, a link leads nowhere, or a file is set-uid.
+    """
+    whole = {**image, **tree}
+    found = judge.report(whole, Policy())
+    lines = [v.line() for v in found.violations if v.path.lstrip("/") in tree]
+    lines += [line for line in apply.dangling(whole, ()) if line[1:].split(" ")[0] in tree]
+    if lines:
+        raise TreeError(f"{name} has {len(lines)} faults:\n  " + "\n  ".join(lines))
 
 
 def below(tree: Mapping[str, Node], top: str) -> dict[str, Node]:
