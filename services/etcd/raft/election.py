@@ -124,10 +124,10 @@ def _in_lease(r: Raft) -> bool:
 
 
 def _answer_old_term(r: Raft, m: Message) -> None:
-    guarded = r.config.check_quorum or r.config.pre_vote
-    if guarded and m.type in (MessageType.HEARTBEAT, MessageType.APP):
-        # A leader that was cut off would never learn of the newer term by itself, since
-        # with these settings a node with a higher term does not force an election.
+    waits = r.config.check_quorum or r.config.pre_vote or not r.promotable()
+    if waits and m.type in (MessageType.HEARTBEAT, MessageType.APP):
+        # The leader would never learn of the newer term by itself: with these settings, or
+        # as a learner, a node of a higher term does not force an election.
         r.send(MessageType.APP_RESP, m.sender)
     elif m.type is MessageType.PRE_VOTE:
         # The candidate must learn of the newer term, or two of them could wait forever.

@@ -32,9 +32,8 @@ def main(arguments: list[str]) -> int:
         applied += result.applied
         checks += result.checks
     seconds = time.monotonic() - start
-    print(
-        f"{last - first} seeds, {failed} failed, {applied} entries, {checks} checks, {seconds:.0f} s"
-    )
+    counts = f"{last - first} seeds, {failed} failed, {applied} entries, {checks} checks"
+    print(f"{counts}, {seconds:.0f} s")
     return 1 if failed else 0
 
 

@@ -18,16 +18,17 @@ def act(world: World) -> None:
     if not up:
         return
     host = world.random.choice(up)
+    if world.random.random() < world.plan.change_share:
+        _change(world, [h for h in up if h.leads])
+        return
     kind = world.random.random()
     try:
-        if kind < 0.55:
+        if kind < 0.6:
             propose(world, host)
-        elif kind < 0.75:
+        elif kind < 0.82:
             read(world, host)
-        elif kind < 0.87:
-            _compact(world, host)
         elif kind < 0.95:
-            _change(world, [h for h in up if h.leads])
+            _compact(world, host)
         elif kind < 0.98:
             _transfer(world, host)
         else:
@@ -63,19 +64,33 @@ def _change(world: World, leaders: list[Host]) -> None:
     if not leaders:
         return
     leader = world.random.choice(leaders)
-    state = leader.node.conf_state
-    if state.voters_outgoing:
-        leader.node.propose_conf_change(ConfChangeV2())
-    else:
-        size = min(len(world.hosts), world.random.choice((1, 1, 2)))
-        nodes = world.random.sample(list(world.hosts), size)
-        singles = tuple(ChangeSingle(world.random.choice(_KINDS), node) for node in nodes)
-        gone = {s.node for s in singles if s.type is not ChangeType.ADD_NODE}
-        added = {s.node for s in singles if s.type is ChangeType.ADD_NODE}
-        if (set(state.voters) - gone) | added:
-            transition = world.random.choice(list(Transition))
-            leader.node.propose_conf_change(ConfChangeV2(singles, transition))
+    change = _draw_change(world, leader)
+    if change is None:
+        return
+    try:
+        leader.node.propose_conf_change(change)
+    except RaftError as error:
+        tolerate(error)
     world.pump(leader)
 
 
-_KINDS = (ChangeType.ADD_NODE, ChangeType.REMOVE_NODE, ChangeType.ADD_LEARNER_NODE)
+def _draw_change(world: World, leader: Host) -> ConfChangeV2 | None:
+    """A change that leaves at least one voter; None when the one drawn would not."""
+    random, state = world.random, leader.node.conf_state
+    if state.voters_outgoing:
+        return ConfChangeV2()
+    count = min(len(world.hosts), random.choice((1, 1, 2, 3)))
+    nodes = random.sample(list(world.hosts), count)
+    singles = tuple(ChangeSingle(random.choice(_KINDS), node) for node in nodes)
+    gone = {single.node for single in singles if single.type is not ChangeType.ADD_NODE}
+    if gone >= set(state.voters):
+        return None
+    return ConfChangeV2(singles, random.choice(list(Transition)))
+
+
+_KINDS = (
+    ChangeType.ADD_NODE,
+    ChangeType.ADD_NODE,
+    ChangeType.REMOVE_NODE,
+    ChangeType.ADD_LEARNER_NODE,
+)

@@ -32,6 +32,7 @@ class Plan:
     write_time: int
     drift: float
     client_rate: float
+    change_share: float
     fault_rate: float
     ticks: int
 
@@ -59,6 +60,7 @@ class Plan:
             # A lease is only promised as long as clocks run alike.
             drift=0.0 if lease else random.choice((0.0, 0.1, 0.5)),
             client_rate=random.choice((0.3, 0.8, 1.5)),
+            change_share=random.choice((0.02, 0.1, 0.4)),
             fault_rate=random.choice((0.02, 0.06, 0.12)),
             ticks=ticks,
         )
