@@ -52,8 +52,8 @@ def ensure(
 ) -> dict[str, Path]:
     """The files of all packages by name, fetching those the store lacks.
 
-    A file in the store is taken at its name: it was hashed before it got it, and whoever
-    unpacks it hashes it again. `progress` is called from one thread at a time.
+    Files in the store are hashed again; one that is no longer what its name says is fetched
+    anew. `progress` is called from one thread at a time.
 
     Raises:
         MirrorError: no mirror is known or none answers.
@@ -62,7 +62,9 @@ def ensure(
     """
     wanted = sorted(packages, key=lambda package: package.name)
     found = {package.name: stores.blob_path(store, package.sha256) for package in wanted}
-    missing = [package for package in wanted if not _present(found[package.name], package)]
+    with ThreadPoolExecutor(WORKERS, "verify") as pool:
+        whole = list(pool.map(lambda package: stores.holds(found[package.name], package), wanted))
+    missing = [package for package, good in zip(wanted, whole, strict=True) if not good]
     if missing:
         chosen = choice or mirrors.choose(store, env)
         transport = Transport(settings.network(store, env))
@@ -149,7 +151,7 @@ class _Download:
         """Try every mirror a few times. Raises the first mirror's error if all fail."""
         first: MirrorError | PackageError | None = None
         with stores.partial(self._target, self._package.sha256) as file:
-            if not _present(self._target, self._package):
+            if not stores.holds(self._target, self._package):
                 for mirror in choice.mirrors:
                     error = self._from(mirror.package_url(self._package), file)
                     if error is None:
@@ -250,10 +252,3 @@ class _Download:
     @property
     def _label(self) -> str:
         return f"package {self._package.name} {self._package.version}"
-
-
-def _present(path: Path, package: LockedPackage) -> bool:
-    try:
-        return path.stat().st_size == package.size
-    except FileNotFoundError:
-        return False

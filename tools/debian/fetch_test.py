@@ -207,11 +207,12 @@ def test_an_interrupt_stops_all_downloads(tmp_path: Path) -> None:
     assert found["bash"].read_bytes() == BASH
 
 
-def test_a_file_of_the_wrong_size_in_the_store_is_replaced(tmp_path: Path) -> None:
+@pytest.mark.parametrize("bad", [b"half", b"x" * len(BASH)], ids=["truncated", "flipped"])
+def test_a_damaged_file_in_the_store_is_replaced(bad: bytes, tmp_path: Path) -> None:
     choice = _content_mirror(tmp_path / "mirror", {"bash": BASH, "curl": CURL})
     target = stores.blob_path(tmp_path / "store", PACKAGES[0].sha256)
     target.parent.mkdir(parents=True)
-    target.write_bytes(b"half")
+    target.write_bytes(bad)
     assert fetch.ensure(PACKAGES, tmp_path / "store", choice=choice)["bash"].read_bytes() == BASH
 
 

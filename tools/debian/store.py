@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from tools.debian.errors import StoreError
+from tools.debian.lock import LockedPackage
 
 CHUNK = 1 << 20
 
@@ -31,6 +32,22 @@ def blob_path(store: Path, sha256: str) -> Path:
 def content_path(sha256: str) -> Path:
     """The same inside a content-addressed mirror."""
     return Path("sha256") / sha256[:2] / sha256
+
+
+def holds(path: Path, package: LockedPackage) -> bool:
+    """Whether the file is there and, byte by byte, the package.
+
+    Raises:
+        StoreError: it is there but cannot be read.
+    """
+    try:
+        return path.stat().st_size == package.size and file_sha256(path) == package.sha256
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise StoreError(
+            f"cannot read {path}: {error.strerror}", "check its permissions"
+        ) from error
 
 
 def file_sha256(path: Path) -> str:
@@ -52,7 +69,7 @@ def partial(target: Path, sha256: str) -> Iterator[IO[bytes]]:
     """The unverified file beside `target`, open for reading and appending, ours alone.
 
     Waits for another process that is writing it. What is in it when the block is left
-    stays there, unless `publish` moved it or `discard` removed it.
+    stays there, unless `publish` moved it or `discard` removed it; an empty one goes.
 
     Raises:
         StoreError: the directory cannot be written.
@@ -65,7 +82,7 @@ def partial(target: Path, sha256: str) -> Iterator[IO[bytes]]:
         yield file
     finally:
         with explained(path):
-            file.close()
+            _close(file, path)
 
 
 def publish(file: IO[bytes], target: Path) -> None:
@@ -123,6 +140,17 @@ def exclusive(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(fd)
+
+
+def _close(file: IO[bytes], path: Path) -> None:
+    try:
+        info = os.fstat(file.fileno())
+        if info.st_size == 0 and os.path.samestat(info, path.stat()):
+            path.unlink()
+    except FileNotFoundError:
+        pass
+    finally:
+        file.close()
 
 
 def _open_locked(path: Path) -> IO[bytes]:

@@ -71,12 +71,12 @@ def sync(
         (directory / "sha256").mkdir(parents=True, exist_ok=True)
     targets = {item.name: directory / stores.content_path(item.sha256) for item in wanted}
     with ThreadPoolExecutor(fetch.WORKERS, "verify") as pool:
-        states = list(pool.map(lambda item: _state(targets[item.name], item), wanted))
-    damaged = [item for item, state in zip(wanted, states, strict=True) if state == "damaged"]
+        whole = list(pool.map(lambda item: stores.holds(targets[item.name], item), wanted))
+    missing = [item for item, good in zip(wanted, whole, strict=True) if not good]
+    damaged = [item for item in missing if targets[item.name].exists()]
     for package in damaged:
         with stores.explained(targets[package.name]):
             targets[package.name].unlink()
-    missing = [item for item, state in zip(wanted, states, strict=True) if state != "good"]
     left = [item for item in missing if not _copy(item, store, targets[item.name])]
     if left:
         chosen = choice or mirrors.choose(store, env)
@@ -92,21 +92,10 @@ def sync(
     )
 
 
-def _state(path: Path, package: LockedPackage) -> str:
-    """`good`, `damaged` or `absent`."""
-    try:
-        good = path.stat().st_size == package.size
-        return "good" if good and stores.file_sha256(path) == package.sha256 else "damaged"
-    except FileNotFoundError:
-        return "absent"
-    except OSError as error:
-        raise StoreError(f"cannot read {path}: {error.strerror}") from error
-
-
 def _copy(package: LockedPackage, store: Path, target: Path) -> bool:
     """Copy a package that the store has; False when it has none that is whole."""
     source = stores.blob_path(store, package.sha256)
-    if _state(source, package) != "good":
+    if not stores.holds(source, package):
         return False
     with stores.partial(target, package.sha256) as file:
         try:

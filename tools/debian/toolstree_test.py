@@ -193,10 +193,33 @@ def test_after_a_reboot_a_whole_tree_is_kept(
     assert json.loads(tree.with_suffix(".ok").read_text())["boot"] == "another boot"
 
 
-def test_a_package_that_changed_in_the_store_is_one_line(tmp_path: Path) -> None:
+def _flip(store: Path, package: LockedPackage) -> None:
+    stores.blob_path(store, package.sha256).write_bytes(bytes(package.size))
+
+
+def test_a_package_that_changed_in_the_store_is_fetched_anew(tmp_path: Path) -> None:
+    packages, store = _fill(tmp_path / "mirror"), tmp_path / "store"
+    env = {"STRAKE_MIRROR": str(tmp_path / "mirror" / "store")}
+    _fill(store)
+    _flip(store, packages[0])
+    toolstree.verify(toolstree.materialise(packages, store, env=env))
+
+
+def test_a_package_that_changed_everywhere_is_one_line(tmp_path: Path) -> None:
+    packages, store = _fill(tmp_path / "mirror"), tmp_path / "store"
+    env = {"STRAKE_MIRROR": str(tmp_path / "mirror" / "store")}
+    _flip(tmp_path / "mirror", packages[0])
+    with pytest.raises(PackageError, match="package base-files 1: expected sha256 .*, found"):
+        toolstree.materialise(packages, store, env=env)
+    assert not toolstree.tree_path(packages, store).exists()
+
+
+def test_a_package_that_changes_while_the_tree_is_made_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     packages = _fill(tmp_path)
-    path = stores.blob_path(tmp_path, packages[0].sha256)
-    path.write_bytes(bytes(packages[0].size))
+    _flip(tmp_path, packages[0])
+    monkeypatch.setattr(stores, "holds", lambda path, package: True)
     with pytest.raises(PackageError, match="package base-files 1: expected sha256 .*, found"):
         toolstree.materialise(packages, tmp_path)
     assert not toolstree.tree_path(packages, tmp_path).exists()
