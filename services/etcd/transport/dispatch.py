@@ -71,33 +71,35 @@ class Batch:
     def run(self) -> None:
         """Parse the requests and hand the calls over.
 
-        A handler that raises has a defect: the error goes to the loop's handler, and calls
-        that it left without an answer and without a keeper are answered INTERNAL.
+        A handler that raises has a defect: it is logged, and the calls of the batch that
+        have no answer yet get INTERNAL. Whoever else is served in this tick must not suffer.
         """
         arrived = self.calls
         self.calls = []
-        over = False
-        for call in arrived:
-            if not call.state:
-                over = True
-                continue
-            route = call.route
-            route.stats.started += 1
-            method = route.method
-            try:
-                call.request = method.parse(call.request)
-            except method.malformed as error:
-                call.fail(Status.INTERNAL, unmarshal_text(error))
-                over = True
-        calls = [call for call in arrived if call.state] if over else arrived
-        handled = False
         try:
-            self._handler(calls)
-            handled = True
-        finally:
-            if not handled:
-                for call in calls:
-                    call.fail(Status.INTERNAL, "internal error")
+            self._handler(_parse_all(arrived))
+        except Exception:
+            log.exception("a handler failed")
+            for call in arrived:
+                call.fail(Status.INTERNAL, "internal error")
+
+
+def _parse_all(arrived: list[UnaryCall]) -> list[UnaryCall]:
+    """Turn bytes into requests; calls that are over, or do not parse, are left out."""
+    over = False
+    for call in arrived:
+        if not call.state:
+            over = True
+            continue
+        route = call.route
+        route.stats.started += 1
+        method = route.method
+        try:
+            call.request = method.parse(call.request)
+        except method.malformed as error:
+            call.fail(Status.INTERNAL, unmarshal_text(error))
+            over = True
+    return [call for call in arrived if call.state] if over else arrived
 
 
 def unmarshal_text(error: Exception) -> str:

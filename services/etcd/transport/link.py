@@ -191,12 +191,12 @@ class Link(asyncio.Protocol):
         records = tls.take()
         if records and self._transport is not None:
             self._transport.write(records)
-        if not plain:
-            return
-        if self._engine is None:
+        if plain and self._engine is None:
             self._sniff(plain, now)
-        else:
+        elif plain and self._engine is not None:
             self._engine.receive(plain, now)
+        if tls.ended:
+            self.close()
 
     def _wake(self) -> None:
         if not self._dirty:
@@ -208,7 +208,11 @@ class Link(asyncio.Protocol):
             return
         self._dispatcher.bytes_out += len(data)
         if self._tls is not None:
-            self._tls.send(data)
+            try:
+                self._tls.send(data)
+            except TlsError:
+                self.kill()
+                return
             data = self._tls.take()
         self._transport.write(data)
 

@@ -103,7 +103,7 @@ class TlsSource:
 class TlsLayer:
     """One connection's records."""
 
-    __slots__ = ("_config", "_in", "_object", "_out", "established")
+    __slots__ = ("_config", "_in", "_object", "_out", "ended", "established")
 
     def __init__(self, source: TlsSource) -> None:
         self._in = ssl.MemoryBIO()
@@ -111,6 +111,8 @@ class TlsLayer:
         self._config = source.config
         self._object = source.context().wrap_bio(self._in, self._out, server_side=True)
         self.established = False
+        self.ended = False
+        """The peer has said goodbye."""
 
     def receive(self, data: bytes) -> bytes:
         """Take bytes from the socket; returns plain ones.
@@ -130,10 +132,16 @@ class TlsLayer:
             raise TlsError(f"TLS: {error.reason or error}") from None
 
     def send(self, data: bytes) -> None:
-        """Encrypt plain bytes; `take` has the records."""
+        """Encrypt plain bytes; `take` has the records.
+
+        Raises TlsError: the connection is lost.
+        """
         view = memoryview(data)
-        while view:
-            view = view[self._object.write(view) :]
+        try:
+            while view:
+                view = view[self._object.write(view) :]
+        except ssl.SSLError as error:
+            raise TlsError(f"TLS: {error.reason or error}") from None
 
     def take(self) -> bytes:
         """Bytes for the socket."""
@@ -156,10 +164,11 @@ class TlsLayer:
         try:
             while chunk := self._object.read(_READ):
                 chunks.append(chunk)
+            self.ended = True
         except ssl.SSLWantReadError:
-            pass
+            return b"".join(chunks)
         except ssl.SSLZeroReturnError:
-            pass
+            self.ended = True
         return b"".join(chunks)
 
     def _admit(self) -> None:
