@@ -7,7 +7,6 @@ deadline, connection gone) ignores further answers, so that the application need
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from services.etcd.transport import grpc
@@ -41,7 +40,6 @@ class Route:
         "plain",
         "refusal",
         "stats",
-        "timeout",
     )
 
     def __init__(self, content_type: bytes) -> None:
@@ -49,7 +47,6 @@ class Route:
         self.stats: MethodStats
         self.batch: Batch
         self.metadata: grpc.Metadata = ()
-        self.timeout: float | None = None
         self.gzip = False
         """Messages may be compressed, both ways."""
         self.refusal: GrpcError | None = None
@@ -266,15 +263,14 @@ class UnaryCall(Call):
         super().aborted(code)
 
 
-def timed(make: type[Call], timeout: float) -> partial[Call]:
-    """A maker of calls that have a deadline."""
-    return partial(_make_timed, make, timeout)
-
-
-def _make_timed(
-    make: type[Call], timeout: float, connection: Session, sid: int, head: RequestHead
-) -> Call:
-    call = make(connection, sid, head)
-    call.deadline = connection.now + timeout
+def timed(call: Call) -> Call:
+    """Give a new call the deadline that its head asks for."""
+    connection = call.connection
+    call.deadline = connection.now + call.head.timeout
     connection.dispatcher.watch_deadline(call, call.deadline)
     return call
+
+
+def make_timed_unary(connection: Session, sid: int, head: RequestHead) -> Call:
+    """A call of a batched method, with a deadline."""
+    return timed(UnaryCall(connection, sid, head))

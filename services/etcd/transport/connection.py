@@ -10,6 +10,7 @@ look-ups there.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 from services.etcd.transport import frames
 from services.etcd.transport.control import Control
@@ -33,18 +34,26 @@ _CACHED_BLOCK = 2048
 class Connection(Control):
     """One peer. Subclasses say in `resolve` what becomes of a request."""
 
+    VARYING: ClassVar[bytes] = b""
+    """A field that may differ from request to request: heads are remembered without it."""
+
     def __init__(self, limits: Limits, wake: Callable[[], None], now: float) -> None:
         super().__init__(limits, wake, now)
         self.started = False
         """The preface is here."""
         self._decoder = Decoder(limits.header_list, limits.header_table)
         self._heads: dict[bytes, RequestHead] = {}
+        self._known: dict[tuple[Field, ...], RequestHead] = {}
         self._tail = b""
         self._partial: tuple[int, int, bytearray] | None = None
         self._partial_frames = 0
 
     def resolve(self, head: RequestHead) -> None:
         """Set `make` (and `route`) of a new head."""
+        raise NotImplementedError
+
+    def vary(self, head: RequestHead, fields: tuple[Field, ...], value: bytes) -> RequestHead:
+        """The head for `fields`, which are those of `head` and a `VARYING` field."""
         raise NotImplementedError
 
     # --- bytes in
@@ -223,16 +232,32 @@ class Connection(Control):
             self._on_trailers(flags, sid, fields)
             return
         try:
-            head = parse_head(fields)
+            head = self._head(fields)
         except MalformedHead as error:
             self.last_sid = sid
             raise StreamFault(sid, ErrorCode.PROTOCOL_ERROR, error.message) from None
-        self.resolve(head)
         if not self._decoder.touched and len(block) <= _CACHED_BLOCK:
             if len(self._heads) >= self.limits.head_cache:
                 self._heads.clear()
             self._heads[block] = head
         self._open(sid, head, flags & END_STREAM)
+
+    def _head(self, fields: tuple[Field, ...]) -> RequestHead:
+        """The head of these fields, from memory when they came before."""
+        varying = self.VARYING
+        value = None
+        for name, text in fields:
+            if name == varying:
+                value = text
+        key = fields if value is None else tuple([f for f in fields if f[0] != varying])
+        head = self._known.get(key)
+        if head is None:
+            head = parse_head(key)
+            self.resolve(head)
+            if len(self._known) >= self.limits.head_cache:
+                self._known.clear()
+            self._known[key] = head
+        return head if value is None else self.vary(head, fields, value)
 
     def _on_trailers(self, flags: int, sid: int, fields: tuple[Field, ...]) -> None:
         stream = self.streams.get(sid)

@@ -41,6 +41,7 @@ class RequestHead:
         "path",
         "route",
         "scheme",
+        "timeout",
     )
 
     def __init__(self, pseudo: list[bytes | None], fields: tuple[Field, ...]) -> None:
@@ -58,6 +59,24 @@ class RequestHead:
         """Creates the stream of a request with this head; set by `Connection.resolve`."""
         self.route: Any = None
         """Whatever `Connection.resolve` wants to find again in the stream."""
+        self.timeout = 0.0
+        """Seconds from the head's arrival that the peer wants to wait; 0 means for ever."""
+
+    def variant(
+        self, make: Callable[[Any, int, RequestHead], Stream], timeout: float
+    ) -> RequestHead:
+        """The same request with a deadline."""
+        head = RequestHead.__new__(RequestHead)
+        head.method = self.method
+        head.scheme = self.scheme
+        head.path = self.path
+        head.authority = self.authority
+        head.fields = self.fields
+        head.content_length = self.content_length
+        head.route = self.route
+        head.make = make
+        head.timeout = timeout
+        return head
 
 
 def _unrouted(connection: object, sid: int, head: RequestHead) -> Stream:

@@ -99,11 +99,15 @@ class Decoder:
             first = block[at]
             if first & 128:
                 index = first & 127
+                at += 1
                 if index == 127:
-                    index, at = decode_integer(block, at, 7)
+                    index, at = decode_integer(block, at - 1, 7)
+                if 0 < index <= STATIC_SIZE:
+                    field = STATIC[index - 1]
+                elif 0 < index <= STATIC_SIZE + len(entries):
+                    field = entries[STATIC_SIZE - index]
                 else:
-                    at += 1
-                field = self._lookup(index, entries)
+                    raise HpackError(f"index {index} is not in the table")
             elif first & 64:
                 field, at = self._literal(block, at, 6)
                 table.add(field)
@@ -122,23 +126,22 @@ class Decoder:
             raise HeaderListTooLarge(f"header list of {total} bytes is above {limit}")
         return tuple(fields)
 
-    @staticmethod
-    def _lookup(index: int, entries: list[Field]) -> Field:
-        if 0 < index <= STATIC_SIZE:
-            return STATIC[index - 1]
-        back = index - STATIC_SIZE
-        if index == 0 or back > len(entries):
-            raise HpackError(f"index {index} is not in the table")
-        return entries[-back]
-
     def _literal(self, block: bytes, at: int, bits: int) -> tuple[Field, int]:
         index, at = decode_integer(block, at, bits)
         if index:
-            name = self._lookup(index, self._table.entries)[0]
+            name = self._name(index)
         else:
             name, at = self._string(block, at)
         value, at = self._string(block, at)
         return (name, value), at
+
+    def _name(self, index: int) -> bytes:
+        if index <= STATIC_SIZE:
+            return STATIC[index - 1][0]
+        entries = self._table.entries
+        if index > STATIC_SIZE + len(entries):
+            raise HpackError(f"index {index} is not in the table")
+        return entries[STATIC_SIZE - index][0]
 
     def _string(self, block: bytes, at: int) -> tuple[bytes, int]:
         if at >= len(block):

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from services.etcd.transport import grpc
-from services.etcd.transport.calls import Call, RefusedCall, Route, UnaryCall, timed
+from services.etcd.transport.calls import RefusedCall, Route, UnaryCall, make_timed_unary
 from services.etcd.transport.connection import Connection
 from services.etcd.transport.dispatch import Dispatcher
 from services.etcd.transport.errors import GrpcError, Status
 from services.etcd.transport.head import RequestHead
+from services.etcd.transport.hpack_table import Field
 from services.etcd.transport.http2_exchange import HttpExchange
 from services.etcd.transport.methods import Kind
 from services.etcd.transport.peer import Peer
-from services.etcd.transport.stream_calls import StreamCall
+from services.etcd.transport.stream_calls import StreamCall, make_timed_stream
 
 _GRPC = b"application/grpc"
 _ENCODINGS = (b"identity", b"gzip")
@@ -23,6 +24,8 @@ _COMPRESS_FROM = 256
 
 class Session(Connection):
     """One HTTP/2 peer of a server."""
+
+    VARYING = b"grpc-timeout"
 
     def __init__(
         self, dispatcher: Dispatcher, peer: Peer, wake: Callable[[], None], now: float
@@ -44,10 +47,22 @@ class Session(Connection):
             route.refusal = error
             head.make = RefusedCall
             return
-        make: type[Call] = UnaryCall if route.method.kind is Kind.BATCH else StreamCall
-        head.make = make
-        if route.timeout is not None:
-            head.make = timed(make, route.timeout)
+        head.make = UnaryCall if route.method.kind is Kind.BATCH else StreamCall
+
+    def vary(self, head: RequestHead, fields: tuple[Field, ...], value: bytes) -> RequestHead:
+        if head.make is UnaryCall:
+            make = make_timed_unary
+        elif head.make is StreamCall:
+            make = make_timed_stream
+        else:
+            return head
+        try:
+            return head.variant(make, grpc.parse_timeout(value))
+        except GrpcError as error:
+            refused = head.variant(RefusedCall, 0.0)
+            refused.route = Route(b"application/grpc")
+            refused.route.refusal = error
+            return refused
 
     def assembler(self, route: Route) -> grpc.Assembler:
         """Cuts the messages of a call."""
@@ -75,9 +90,7 @@ class Session(Connection):
         if method_row.kind is Kind.BATCH:
             route.batch = dispatcher.batch(method_row)
         for name, value in head.fields:
-            if name == b"grpc-timeout":
-                route.timeout = grpc.parse_timeout(value)
-            elif name == b"grpc-encoding":
+            if name == b"grpc-encoding":
                 self._set_encoding(route, value)
         route.metadata = grpc.decode_metadata(head.fields)
 

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 from services.etcd.transport import grpc
-from services.etcd.transport.calls import Call
+from services.etcd.transport.calls import Call, timed
 from services.etcd.transport.dispatch import outcome, unmarshal_text
 from services.etcd.transport.errors import CallEnded, GrpcError, Status
 from services.etcd.transport.hpack_table import Field
@@ -264,3 +264,8 @@ class StreamCall(Call):
             callback()
         if self._task is not None and not self._task.done():
             self._task.cancel()
+
+
+def make_timed_stream(connection: Session, sid: int, head: RequestHead) -> Call:
+    """A call served by a coroutine, with a deadline."""
+    return timed(StreamCall(connection, sid, head))
