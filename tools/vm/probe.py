@@ -1,10 +1,11 @@
 """Ask a guest how it is, without logging in.
 
 A login costs the guest several megabytes, which would spoil the measurement. So a udev rule
-goes in as a systemd credential (`udev.rules.*`, see systemd-udev-load-credentials.service):
-when the second serial port appears it starts a transient timer, and some seconds after the
+goes in as a systemd credential (`udev.rules.*`, see systemd-udev-load-credentials.service).
+When the second serial port appears the rule has a timer started; some seconds after the
 start is complete a script, another credential, writes a report on that port. The image
-itself holds nothing of this.
+itself holds nothing of this. The rule calls systemctl and not systemd-run, because the
+message bus is not up so early.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tools.vm.spec import Credential
 PORT = "/dev/ttyS1"
 BEGIN, END = "STRAKE-BEGIN", "STRAKE-END"
 _SCRIPT_NAME = "strake.probe"
+_CREDENTIALS = "/run/credentials/@system"
 
 # Memory comes first, before the tools that read the rest take any.
 SCRIPT = f"""\
@@ -59,20 +61,39 @@ class GuestReport:
 
 def credentials(settle: int) -> tuple[Credential, ...]:
     """What makes the guest report `settle` seconds after its start is complete."""
-    timer = " ".join(
-        (
-            "/usr/bin/systemd-run --quiet --no-block --unit=strake-probe",
-            "--timer-property=After=multi-user.target --timer-property=AccuracySec=100ms",
-            f"--on-active={settle}s --property=StandardOutput=file:{PORT}",
-            f"/bin/sh /run/credentials/@system/{_SCRIPT_NAME}",
-        )
-    )
-    name = PORT.rpartition("/")[2]
-    rule = f'ACTION=="add", SUBSYSTEM=="tty", KERNEL=="{name}", RUN+="{timer}"\n'
-    return (
-        Credential(_SCRIPT_NAME, SCRIPT.encode()),
-        Credential("udev.rules.90-strake-probe", rule.encode()),
-    )
+    service = f"""\
+[Unit]
+Description=Report to the host
+[Service]
+ExecStart=/bin/sh {_CREDENTIALS}/{_SCRIPT_NAME}
+StandardOutput=file:{PORT}
+"""
+    timer = f"""\
+[Unit]
+Description=Report to the host when the start has settled
+After=multi-user.target
+[Timer]
+OnActiveSec={settle}s
+AccuracySec=100ms
+"""
+    start = f"""\
+cd {_CREDENTIALS}
+for kind in service timer; do
+  cat {_SCRIPT_NAME}.$kind >/run/systemd/system/strake-probe.$kind
+done
+systemctl --no-block start strake-probe.timer
+"""
+    port = PORT.rpartition("/")[2]
+    run = f"/bin/sh {_CREDENTIALS}/{_SCRIPT_NAME}.start"
+    rule = f'ACTION=="add", SUBSYSTEM=="tty", KERNEL=="{port}", RUN+="{run}"\n'
+    texts = {
+        _SCRIPT_NAME: SCRIPT,
+        f"{_SCRIPT_NAME}.service": service,
+        f"{_SCRIPT_NAME}.timer": timer,
+        f"{_SCRIPT_NAME}.start": start,
+        "udev.rules.90-strake-probe": rule,
+    }
+    return tuple(Credential(name, text.encode()) for name, text in texts.items())
 
 
 def parse(text: str) -> GuestReport:

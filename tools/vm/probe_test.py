@@ -61,9 +61,11 @@ def test_the_kernels_start_follows_from_the_uptime() -> None:
 
 def test_the_credentials_start_a_timer_after_the_start() -> None:
     found = {credential.name: credential.value.decode() for credential in probe.credentials(7)}
-    rule = found["udev.rules.90-strake-probe"]
-    assert rule.startswith('ACTION=="add", SUBSYSTEM=="tty", KERNEL=="ttyS1", RUN+="')
-    assert rule.endswith('/strake.probe"\n')
-    assert "--timer-property=After=multi-user.target" in rule
-    assert "--on-active=7s" in rule
+    assert found["udev.rules.90-strake-probe"] == (
+        'ACTION=="add", SUBSYSTEM=="tty", KERNEL=="ttyS1",'
+        ' RUN+="/bin/sh /run/credentials/@system/strake.probe.start"\n'
+    )
+    assert "After=multi-user.target\n[Timer]\nOnActiveSec=7s" in found["strake.probe.timer"]
+    assert "/strake.probe\n" in found["strake.probe.service"]
+    assert "start strake-probe.timer" in found["strake.probe.start"]
     assert found["strake.probe"] == probe.SCRIPT
