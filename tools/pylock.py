@@ -51,11 +51,15 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """One resolved distribution; `sha256` is of one of its wheels."""
+    """One resolved distribution; `sha256` is of one of its wheels.
+
+    `universal` says that this wheel serves every interpreter and platform.
+    """
 
     name: str
     version: str
     sha256: str
+    universal: bool = False
 
 
 TARGETS = tuple(
@@ -77,10 +81,12 @@ def parse_report(report: Mapping[str, object]) -> tuple[Pin, ...]:
     assert isinstance(install, list)
     for item in install:
         name = normalise(item["metadata"]["name"])
-        hashes = item["download_info"].get("archive_info", {}).get("hashes", {})
+        origin = item["download_info"]
+        hashes = origin.get("archive_info", {}).get("hashes", {})
         if "sha256" not in hashes:
             raise PyLockError(f"{name} did not come as a wheel from a package index")
-        pins.append(Pin(name, item["metadata"]["version"], hashes["sha256"]))
+        universal = origin["url"].endswith("-none-any.whl")
+        pins.append(Pin(name, item["metadata"]["version"], hashes["sha256"], universal))
     return tuple(sorted(pins, key=lambda pin: pin.name))
 
 
@@ -117,12 +123,15 @@ class Resolver:
         first, *others = TARGETS
         pins = self._report(requirements, first, deps=True)
         found = list(pins)
+        special = tuple(pin for pin in pins if not pin.universal)
         for target in others:
-            found += self._hashes(pins, target)
+            found += self._hashes(special, target)
         return render(found)
 
     def _hashes(self, pins: tuple[Pin, ...], target: Target) -> tuple[Pin, ...]:
         """Wheels of `pins` for another target; none of a package that has none for it."""
+        if not pins:
+            return ()
         pinned = self.work / "pinned.txt"
         pinned.write_text("".join(f"{pin.name}=={pin.version}\n" for pin in pins))
         try:
@@ -130,11 +139,19 @@ class Resolver:
         except PyLockError:
             if len(pins) == 1:
                 return ()
-            return tuple(found for pin in pins for found in self._hashes((pin,), target))
+            half = len(pins) // 2
+            return (*self._hashes(pins[:half], target), *self._hashes(pins[half:], target))
 
     def _report(self, requirements: Path, target: Target, *, deps: bool) -> tuple[Pin, ...]:
         report = self.work / "report.json"
-        argv = [self.work / "bin" / "python", "-m", "pip", "install", "--dry-run", "-qq"]
+        argv: list[str | Path] = [
+            self.work / "bin" / "python",
+            "-m",
+            "pip",
+            "install",
+            "--dry-run",
+            "-qq",
+        ]
         argv += ["--disable-pip-version-check", "--ignore-installed", "--only-binary", ":all:"]
         argv += ["--target", self.work / "none", "--report", report, *target.pip_flags()]
         argv += [] if deps else ["--no-deps"]

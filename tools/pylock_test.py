@@ -5,19 +5,19 @@ import pytest
 from tools.pylock import Pin, PyLockError, Target, normalise, parse_report, render
 
 
-def entry(name: str, version: str, sha256: str | None) -> dict[str, object]:
+def entry(name: str, version: str, sha256: str | None, tag: str = "any") -> dict[str, object]:
     archive = {"hashes": {"sha256": sha256}} if sha256 else {}
     return {
         "metadata": {"name": name, "version": version},
-        "download_info": {"archive_info": archive},
+        "download_info": {"archive_info": archive, "url": f"file:///{name}-1-py3-none-{tag}.whl"},
     }
 
 
 def test_report_gives_sorted_pins_with_normalised_names() -> None:
-    report = {"install": [entry("Zope.Interface", "7.0", "bb"), entry("click", "8.5.1", "aa")]}
+    report = {"install": [entry("Zope.Interface", "7", "bb", "linux"), entry("click", "8.5", "aa")]}
     assert parse_report(report) == (
-        Pin("click", "8.5.1", "aa"),
-        Pin("zope-interface", "7.0", "bb"),
+        Pin("click", "8.5", "aa", universal=True),
+        Pin("zope-interface", "7", "bb", universal=False),
     )
 
 
