@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tools.debian import deb822
 from tools.debian.deb822 import Deb822Error
+
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 NAMES = st.text(alphabet="abcdefghijklmnopqrstuvwxyz-", min_size=1, max_size=12).filter(
     lambda name: not name.startswith("-")
@@ -18,11 +20,13 @@ VALUES = st.lists(LINES, min_size=1, max_size=4).map("\n".join)
 STANZAS = st.dictionaries(NAMES, VALUES, min_size=1, max_size=5)
 
 
+@UNTIMED
 @given(STANZAS)
 def test_what_is_dumped_reads_back(fields: dict[str, str]) -> None:
     assert deb822.parse(deb822.dump(fields)) == fields
 
 
+@UNTIMED
 @given(st.lists(STANZAS, max_size=4))
 def test_files_of_several_read_back(fields: list[dict[str, str]]) -> None:
     text = "\n".join(deb822.dump(stanza) for stanza in fields)

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tools.debian.version import Version, compare
+
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 ORDERED = [
     "0~",
@@ -65,11 +67,13 @@ def test_other_text_is_no_version(text: str) -> None:
         Version(text)
 
 
+@UNTIMED
 @given(VERSIONS, VERSIONS)
 def test_agrees_with_the_algorithm_of_policy(left: str, right: str) -> None:
     assert compare(left, right) == _reference(left, right)
 
 
+@UNTIMED
 @given(VERSIONS, VERSIONS, VERSIONS)
 def test_is_a_total_order(a: str, b: str, c: str) -> None:
     assert compare(a, b) == -compare(b, a)
