@@ -50,7 +50,8 @@ class Config:
     those handed out and not yet applied; `max_uncommitted_size` (0: no limit) the payload
     that the leader holds uncommitted; `max_inflight_messages` and `max_inflight_bytes` (0: no
     limit) what is under way to one node. `async_storage_writes` hands storage work out as
-    messages. `step_down_on_removal` makes a leader that is no voter any more resign.
+    messages. `step_down_on_removal` makes a leader that is no voter any more resign; should
+    the others not know of its removal yet, they may wait for it in vain: transfer first.
     `disable_conf_change_validation` takes any change at proposal, for hosts that check.
     """
 

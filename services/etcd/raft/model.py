@@ -250,7 +250,7 @@ class Ready:
 
     Write `entries`, `hard_state` and `snapshot`, sync them when `must_sync`, then send
     `messages`, apply `committed_entries`, and call `advance`. With async storage writes the
-    same work travels as messages to the local threads instead.
+    same work travels in `messages` to the local threads; the other fields then only inform.
     """
 
     soft_state: SoftState | None

@@ -56,7 +56,21 @@ def _recover(world: World) -> None:
         world.run(_RECOVERY_TICKS)
         if _converged(world, target):
             return
-    raise SafetyError("no progress after all trouble ended")
+    if not _held_back(world):
+        raise SafetyError("no progress after all trouble ended")
+
+
+def _held_back(world: World) -> bool:
+    """Whether a leader resigned on its removal before the others knew of it.
+
+    They still need its vote then, and it refuses if its log is longer: the known price of
+    `Config.step_down_on_removal` when the last messages of that leader are lost.
+    """
+    if not world.plan.step_down_on_removal:
+        return False
+    members = max(world.hosts.values(), key=lambda host: host.machine).members
+    longest = max(world.hosts.values(), key=lambda host: host.disk.storage.last_index())
+    return longest.id not in members
 
 
 def _nudge(world: World, node: int) -> None:
