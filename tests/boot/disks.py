@@ -23,6 +23,7 @@ from tools.proc import run
 from tools.vm.programs import Programs
 
 LINUX = "::/EFI/Linux"
+_WIPED_AT_ONCE = 1 << 20
 _TREE_UUID = UUID("6f1a3c2e-8d57-5b5c-a2f6-0d3d1d0f7a11")
 
 
@@ -119,6 +120,13 @@ class RawDisk:
         """Overwrite bytes of a partition."""
         with self._at(label, offset) as disk:
             disk.write(data)
+
+    def wipe(self, label: str) -> None:
+        """Fill a partition with zeros."""
+        left = self.partition(label).bytes
+        with self._at(label, 0) as disk:
+            while left:
+                left -= disk.write(bytes(min(left, _WIPED_AT_ONCE)))
 
     def flip(self, label: str, offset: int) -> None:
         """Flip the lowest bit of one byte of a partition."""

@@ -53,6 +53,8 @@ def test_bytes_of_a_partition(disk: RawDisk) -> None:
     disk.write("ROOT-A", b"abc", 512)
     disk.flip("ROOT-A", 513)
     assert disk.path.read_bytes()[49 * 512 :][:4] == b"acc\0"
+    disk.wipe("ROOT-A")
+    assert not any(disk.path.read_bytes()[48 * 512 : 64 * 512])
     with pytest.raises(ValueError, match="outside"):
         disk.flip("ROOT-A", 16 * 512)
 

@@ -15,4 +15,4 @@ def test_little_memory(boot: Boot, direct: bool, memory: int) -> None:
     with boot(f"small-{memory}", direct=direct, memory=memory) as machine:
         log_in(machine)
         assert settled(machine) == "running"
-        assert "oom" not in root(machine, "dmesg").lower()
+        assert "out of memory" not in root(machine, "dmesg").lower()

@@ -87,7 +87,7 @@ def test_state_fills_the_disk(machine: Machine) -> None:
 
 def test_the_release_is_good_after_its_checks(machine: Machine) -> None:
     assert root(machine, "systemctl is-active boot-complete.target") == "active"
-    assert "+" not in root(machine, "bootctl --print-boot-path >/dev/null; ls /boot/EFI/Linux")
+    assert "+" not in root(machine, "ls /boot/EFI/Linux")
 
 
 def test_a_container_runs(machine: Machine, tiny: str) -> None:

@@ -9,9 +9,7 @@ MIB = 1 << 20
 
 
 def test_a_wiped_state_is_made_anew(boot: Boot, scratch: RawDisk) -> None:
-    size = scratch.partition("STATE").bytes
-    for offset in range(0, size, MIB):
-        scratch.write("STATE", bytes(min(MIB, size - offset)), offset)
+    scratch.wipe("STATE")
     with boot("wiped", scratch) as machine:
         log_in(machine)
         assert settled(machine) == "running"
@@ -21,6 +19,7 @@ def test_a_wiped_state_is_made_anew(boot: Boot, scratch: RawDisk) -> None:
 
 def test_a_state_beyond_repair_is_replaced_by_memory(boot: Boot, scratch: RawDisk) -> None:
     """Something else lies in STATE: it is not formatted over, the machine runs without."""
+    scratch.wipe("STATE")
     scratch.write("STATE", b"LUKS\xba\xbe\x00\x02" + b"\xa5" * MIB)
     with boot("foreign", scratch) as machine:
         log_in(machine)
