@@ -75,7 +75,7 @@ def serve_h2(ready: Connection) -> None:
     import uvloop
     from h2.config import H2Configuration
     from h2.connection import H2Connection
-    from h2.events import DataReceived, StreamEnded
+    from h2.events import ConnectionTerminated, DataReceived, StreamEnded
 
     class Peer(asyncio.Protocol):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -87,7 +87,11 @@ def serve_h2(ready: Connection) -> None:
             self.transport.write(self.h2.data_to_send())
 
         def data_received(self, data: bytes) -> None:
-            for event in self.h2.receive_data(data):
+            events = self.h2.receive_data(data)
+            if any(isinstance(event, ConnectionTerminated) for event in events):
+                self.transport.close()
+                return
+            for event in events:
                 if isinstance(event, DataReceived):
                     sid = event.stream_id
                     self.bodies[sid] = self.bodies.get(sid, b"") + event.data
