@@ -20,6 +20,8 @@ _SECTIONS = {
     "socket": {"Unit", "Socket", "Install"},
     "timer": {"Unit", "Timer", "Install"},
     "target": {"Unit", "Install"},
+    "mount": {"Unit", "Mount", "Install"},
+    "automount": {"Unit", "Automount", "Install"},
     "network": {"Match", "Link", "Network", "DHCPv4", "DHCPv6"},
 }
 _TMPFILES_TYPE = re.compile(r"[fwdDevqQpLcbCxXrRzZtThHaA][+!?=~^$-]*")
