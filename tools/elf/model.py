@@ -41,8 +41,8 @@ class Stack(enum.Enum):
 class ElfInfo:
     """Facts of one file; paths are as written in it, `$ORIGIN` not expanded.
 
-    `machine` is the name of e_machine (`EM_X86_64`), `bits` 32 or 64. `interpreter` and `soname` are
-    empty when absent. `runpath` wins over `rpath`, as in ld.so.
+    `machine` is the name of e_machine (`EM_X86_64`), `bits` 32 or 64; `interpreter` and `soname`
+    are empty when absent. `runpath` wins over `rpath`, as in ld.so.
     """
 
     kind: Kind
