@@ -19,6 +19,9 @@ from tools.proc import ProgramFailed, run
 
 FOLLOW_EVERY_S = 0.2
 
+_RAISED = re.compile(r"\w*(Error|Exception|Failed|Failure)\w*: \S")
+"""How the engine prints what a rule raised."""
+
 
 class BuildError(StrakeError):
     """A build did not succeed; the message is the one of the step that failed."""
@@ -123,8 +126,9 @@ def explain(target: str, said: str) -> BuildError:
             hint = line.removeprefix("hint: ")
     if message:
         return BuildError(message, hint)
-    words = [line.strip() for line in said.splitlines() if re.search(r"\S", line)]
-    reason = next((line for line in reversed(words) if "Exception" in line or "rror" in line), "")
+    words = [line.strip() for line in said.splitlines() if line.strip()]
+    words = [line for line in words if "--print-stacktrace" not in line]
+    reason = next((line for line in reversed(words) if _RAISED.match(line)), "")
     return BuildError(
         f"{target} could not be built: {reason or (words[-1] if words else 'no reason given')}",
         f"run ./pants package {target} to see all that was printed",
