@@ -42,7 +42,7 @@ def test_an_unknown_command_is_wrong_usage() -> None:
         ),
         pytest.param("error: first\nhint: a\nerror: last\n", "last", "", id="last-error-wins"),
         pytest.param(
-            "[ERROR] 1 Exception encountered:\nException: boom\n\nUse --print-stacktrace for more\n",
+            "[ERROR] 1 Exception:\nException: boom\n\nUse --print-stacktrace for more\n",
             "t could not be built: Exception: boom",
             "run ./pants package t to see all that was printed",
             id="error-of-pants",

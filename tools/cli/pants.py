@@ -103,7 +103,7 @@ def package(
     """
     follower = LogFollower(store / "log", report)
     follower.start()
-    words = [str(root / "pants"), "--no-dynamic-ui", "--colors=off", *options, "package", target]
+    words = [str(root / "pants"), "--no-dynamic-ui", "--no-colors", *options, "package", target]
     try:
         done = run(words, env=dict(env), cwd=root, end_with=signal.SIGINT)
     except ProgramFailed as failure:
