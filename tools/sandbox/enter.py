@@ -142,7 +142,7 @@ def write(path: str, text: str) -> None:
         with open(path, "w") as file:
             file.write(text)
     except OSError as error:
-        raise SetupError("cannot write %s: %s" % (path, error.strerror)) from error
+        raise SetupError(f"cannot write {path}: {error.strerror}") from error
 
 
 def loopback_up() -> None:
@@ -206,7 +206,7 @@ def build_root(config: Config) -> None:
     mount("proc", os.path.join(new, "proc"), "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     mount("tmpfs", os.path.join(new, "tmp"), "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
     make_dev(new, config["devices"], config["terminal"])
-    for handle, (_, target, writable) in zip(handles, binds):
+    for handle, (_, target, writable) in zip(handles, binds, strict=True):
         bind("/proc/self/fd/%d" % handle, new + target, writable)
     os.makedirs(new + config["cwd"], exist_ok=True)
     os.mkdir(os.path.join(new, ".old"))
@@ -252,7 +252,7 @@ def execute(config: Config) -> NoReturn:
     try:
         os.execvpe(argv[0], argv, config["env"])
     except OSError as error:
-        print("sandbox: cannot run %s: %s" % (argv[0], error.strerror), file=sys.stderr)
+        print(f"sandbox: cannot run {argv[0]}: {error.strerror}", file=sys.stderr)
         os._exit(FAILED)
 
 
@@ -273,7 +273,7 @@ def main(text: str) -> int:
         if child == 0:
             os._exit(guarded(init, config))
     except (SetupError, OSError) as error:
-        print("sandbox: %s" % error, file=sys.stderr)
+        print(f"sandbox: {error}", file=sys.stderr)
         return FAILED
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda signo, _: os.kill(child, signo))
@@ -285,7 +285,7 @@ def guarded(function: Callable[[Config], int], config: Config) -> int:
     try:
         return function(config)
     except (SetupError, OSError) as error:
-        print("sandbox: %s" % error, file=sys.stderr)
+        print(f"sandbox: {error}", file=sys.stderr)
         return FAILED
 
 
