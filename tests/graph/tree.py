@@ -102,7 +102,13 @@ class Tree:
         """Run ./pants without its daemon, with an own local store of the given name."""
         env = {name: os.environ[name] for name in ("HOME", "XDG_CACHE_HOME") if name in os.environ}
         env["PANTS_LOCAL_STORE_DIR"] = str(self.root / ".stores" / store)
-        command: list[str | Path] = [self.root / "pants", "--no-pantsd", "--no-dynamic-ui", "--no-colors", *words]
+        command: list[str | Path] = [
+            self.root / "pants",
+            "--no-pantsd",
+            "--no-dynamic-ui",
+            "--no-colors",
+            *words,
+        ]
         return run(command, cwd=self.root, env=env, check=check)
 
     def record(self, step: str) -> dict[str, Any]:

@@ -16,6 +16,11 @@ def variation(**changes: object) -> Variation:
     return Variation(**{**fields, **changes})
 
 
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+
 def tree_with_probe(tmp_path: Path) -> Path:
     """A tree whose `pants` prints what surrounds it instead of building."""
     tree = tmp_path / "tree"
