@@ -239,6 +239,8 @@ async def run_step(request: StepRequest) -> StepOutputs:
             input_digest=await Get(Digest, MergeDigests([source_tree, input_tree, files])),
             append_only_caches={"strake": layout.STORE},
             output_directories=(layout.OUT,),
+            # A shared cache may take this long to hand over an image before we start our own.
+            remote_cache_speculation_delay_millis=10_000,
             description=f"Step {address.spec}",
             level=LogLevel.INFO,
         ),
