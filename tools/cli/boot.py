@@ -11,10 +11,10 @@ from typing import TypeVar
 
 import click
 
-from tools.cli import console
 from tools.cli.build import IMAGE, run_build
 from tools.cli.progress import spinner
 from tools.proc import Output, run
+from tools.vm import console
 from tools.vm.check import BootReport, boot_check
 from tools.vm.image import Image
 from tools.vm.launch import Options, launched, vm_dir
@@ -80,7 +80,7 @@ def boot(
     """Build the image, boot it, and log in as core on its serial console.
 
     \b
-    ./strake boot                 leave with Ctrl-A X, or with poweroff in the machine
+    ./strake boot                 leave with Ctrl-], or with poweroff in the machine
     ./strake ssh                  log in from another terminal meanwhile
     ./strake boot --check         times, memory and failed units; exit 1 if anything is wrong
     ./strake boot --accel tcg     the same without hardware virtualisation
@@ -167,7 +167,7 @@ def _interactive(directory: Path, options: Options, programs: Programs) -> None:
     login = Credential("agetty.autologin", b"core")
     with_login = dataclasses.replace(options, credentials=(login,))
     image = Image.load(directory)
-    click.echo("leave with Ctrl-A X, or with poweroff in the machine", err=True)
+    click.echo("leave with Ctrl-], or with poweroff in the machine", err=True)
     with launched(image, with_login, programs, tap=console.show, say=_say) as machine:
         console.attach(machine)
         if machine.alive:
